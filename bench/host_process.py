@@ -1,0 +1,70 @@
+"""The app under `python -m localdev.host`, as a process of its own."""
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from bench.far_end import PROJECT
+from localdev import ports
+from localdev.lifeline import Child
+
+_PATIENCE_SECONDS = 60.0
+_NO_FILE = "no-such-settings.json"  # an absent file is no settings: a developer's own stay out of this
+
+
+class HostProcess:
+    """Runs and answers between entering and leaving; it ends with this process at the latest.
+
+    Args:
+        settings: the app's.
+        app: folder with function_app.py and host.json.
+        port: 0 takes a free one.
+    """
+
+    def __init__(self, settings: Mapping[str, str], *, app: Path = PROJECT, port: int = 0) -> None:
+        self._settings = settings
+        self._app = app
+        self._port = port or ports.free(1)[0]
+        self._http = urllib3.PoolManager(retries=False)
+
+    def __enter__(self) -> Self:
+        self._child = Child(
+            ["localdev.host", "--app", str(self._app), "--port", str(self._port), "--settings", _NO_FILE],
+            folder=PROJECT,
+            environment={**os.environ, **self._settings},
+            output=subprocess.DEVNULL,
+        )
+        self._wait_until_it_answers()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._http.clear()
+        self._child.stop()
+
+    def fire(self, name: str) -> None:
+        """Runs a timer's function now, without waiting for its end."""
+        answer = self._http.request("POST", f"http://127.0.0.1:{self._port}/admin/functions/{name}", json={"input": ""})
+        if answer.status != 202:
+            raise RuntimeError(f"{name} could not be fired: {answer.status}")
+
+    def _wait_until_it_answers(self) -> None:
+        """Any answer will do: the host's own, for a path that isn't there."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline and self._child.process.poll() is None:
+            try:
+                self._http.request("GET", f"http://127.0.0.1:{self._port}/no-such-page")
+            except HTTPError:
+                time.sleep(0.005)
+            else:
+                return
+        self._child.stop()
+        raise RuntimeError("the local host does not answer")

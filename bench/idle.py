@@ -1,0 +1,94 @@
+"""What a tick costs when nothing is due, with few and with many people stored; and with one person due in each slot."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from statistics import median
+
+from bench import people
+from bench.figures import Figure
+from bench.rig import Rig, standing
+from localdev.progress import Progress
+from shared.accounts import SLOTS, slot_of
+from timer_worker.sweep import tick
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many people are stored, and how often everything is measured."""
+
+    small: int = 1_000
+    large: int = 50_000
+    ticks: int = 200
+    rounds: int = 5
+
+
+QUICK = Size(small=120, large=240, ticks=3, rounds=1)
+
+
+def run(size: Size, progress: Progress) -> list[Figure]:
+    """Both stores stand side by side; ticks are taken in turns, so that a busy machine is unfair to neither."""
+    with ExitStack() as ending:
+        rigs = [ending.enter_context(standing()) for _ in range(2)]
+        for rig, count in zip(rigs, (size.small, size.large), strict=True):
+            people.fill(rig, count, progress, due_at=rig.clock() + timedelta(hours=12))
+            progress.say(f"{count} people stored, nobody due")
+        for rig in rigs:
+            _tick_ms(rig)  # connections are made
+        idle = _in_turns(rigs, size.ticks)
+        calls = [_calls_of_a_tick(rig) for rig in rigs]
+        progress.show("ticks with one person due in each slot")
+        one_due = [[_one_due_ms(rig) for rig in rigs] for _ in range(size.rounds)]
+        redeemed = [rig.far_end.counts().redeemed for rig in rigs]
+    if redeemed != [SLOTS * size.rounds] * 2:
+        raise RuntimeError(f"one person a slot was due, {redeemed} were swept")
+    small, large = (median(each[index] for each in idle) for index in (0, 1))
+    one_small, one_large = (median(each[index] for each in one_due) for index in (0, 1))
+    return [
+        Figure("idle.people_small", size.small),
+        Figure("idle.people_large", size.large),
+        Figure("idle.storage_calls", max(calls), "calls", "= 1"),
+        Figure("idle.ms_small", small, "ms", note=f"median of {size.ticks} ticks"),
+        Figure("idle.ms_large", large, "ms"),
+        Figure("idle.ratio", large / small, "x", "<= 1.5"),
+        Figure("idle.one_due_ms_small", one_small, "ms", note="one person due in each of 16 slots, sample task on"),
+        Figure("idle.one_due_ms_large", one_large, "ms", note="the filter on DueAt scans the partition"),
+    ]
+
+
+def _in_turns(rigs: list[Rig], ticks: int) -> list[list[float]]:
+    return [[_tick_ms(rig) for rig in rigs] for _ in range(ticks)]
+
+
+def _tick_ms(rig: Rig) -> float:
+    began = time.perf_counter()
+    tick(rig.services)
+    return 1000 * (time.perf_counter() - began)
+
+
+def _calls_of_a_tick(rig: Rig) -> int:
+    rig.calls.reset()
+    tick(rig.services)
+    return rig.calls.total
+
+
+def _one_due_ms(rig: Rig) -> float:
+    """Somebody in each slot becomes due, as after a sign-in: first the row, then the hint."""
+    store, now = rig.services.store, rig.clock()
+    for number in _one_a_slot():
+        account = store.get(people.account_id(number))
+        assert account, "it was stored"
+        store.touch(replace(account, due_at=now))
+        store.lower_hint(account.slot, now)
+    return _tick_ms(rig)
+
+
+def _one_a_slot() -> list[int]:
+    """The first person of each slot."""
+    found: dict[str, int] = {}
+    number = 0
+    while len(found) < SLOTS:
+        found.setdefault(slot_of(people.account_id(number)), number)
+        number += 1
+    return list(found.values())

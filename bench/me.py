@@ -1,0 +1,137 @@
+"""What the app adds to one Graph call: GET /me with a cached token, beside the sample Graph alone."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+
+import urllib3
+
+from bench.far_end import PROJECT
+from bench.figures import Figure
+from bench.rig import clean_environment
+from bench.storage_calls import StorageCalls
+from localdev.azurite import Azurite
+from localdev.browser import Browser
+from localdev.host import LocalHost, index, load_app
+from localdev.host.config import HostConfig
+from localdev.progress import Progress
+from localdev.tenant import SampleTenant
+from shared.sealing import new_key
+from shared.services import services
+
+SOMEBODY = "ada@contoso.example"
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many requests."""
+
+    requests: int = 400
+
+
+QUICK = Size(requests=10)
+
+
+def run(size: Size, progress: Progress) -> list[Figure]:
+    """The app, the sample tenant and the browser share this process: one request at a time, so nobody waits for
+    another's turn."""
+    with Azurite() as azurite, SampleTenant() as tenant, clean_environment(str(tenant.ca_bundle)):
+        calls = StorageCalls()
+        with _app(azurite, tenant, calls) as url:
+            browser = Browser(url)
+            browser.sign_in(SOMEBODY).raise_for_status()
+            progress.show(f"{size.requests} requests for /me")
+            ask_graph = _graph(tenant)
+            browser.get("/me", Accept=JSON).raise_for_status()  # connections are made
+            tenant_before = tenant.log()
+            calls.reset()
+            whole, graph, nobody = _in_turns(
+                size.requests,
+                lambda: browser.get("/me", Accept=JSON).raise_for_status(),
+                ask_graph,
+                lambda: Browser(url).get("/me", Accept=JSON),
+            )
+            tenant_after = tenant.log()
+            browser.close()
+    redeemed = tenant_after["refresh_tokens_redeemed"] - tenant_before["refresh_tokens_redeemed"]
+    return [
+        Figure("me.ms", whole, "ms", note=f"median of {size.requests}, by the local host"),
+        Figure("me.graph_ms", graph, "ms", note="the sample Graph alone"),
+        Figure("me.overhead_ms", whole - graph, "ms"),
+        Figure("me.nobody_ms", nobody, "ms", note="of that the local host, HTTP and a refusal: 401, a new connection"),
+        Figure("me.storage_calls", calls.total / size.requests, "calls", "= 1"),
+        Figure("me.storage_writes", calls.writes, "calls", "= 0", "in all of them"),
+        Figure("me.token_calls", redeemed, "calls", "= 0", "in all of them"),
+    ]
+
+
+def settings(azurite: Azurite, tenant: SampleTenant, url: str) -> dict[str, str]:
+    """The app's settings, with the sample tenant."""
+    return {
+        **tenant.settings(url),
+        "AzureWebJobsStorage": azurite.connection_string,
+        "BASE_URL": url,
+        "ENCRYPTION_KEYS": new_key("k1"),
+        "SWEEP_SCHEDULE": "0 0 0 1 1 *",
+        "AzureWebJobsDisableHomepage": "true",
+    }
+
+
+@contextmanager
+def _app(azurite: Azurite, tenant: SampleTenant, calls: StorageCalls) -> Iterator[str]:
+    """The whole app on the local host, with its storage calls counted; gives its address."""
+    functions = index(load_app(PROJECT))
+    with LocalHost(functions, host_json=HostConfig.load(PROJECT), settings=_HOST, triggers=False) as host:
+        url = f"http://localhost:{host.port}"
+        with _in_environment(settings(azurite, tenant, url)):
+            services().tables = calls.counted(azurite.connection_string)
+            yield url
+
+
+_HOST = {"SWEEP_SCHEDULE": "0 0 0 1 1 *", "AzureWebJobsStorage": "UseDevelopmentStorage=true"}
+
+
+@contextmanager
+def _in_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """The app reads its settings from the environment, once."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    services.cache_clear()
+    try:
+        yield
+    finally:
+        services().close()
+        services.cache_clear()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _graph(tenant: SampleTenant) -> Callable[[], object]:
+    """Asks the sample Graph alone, with the person's own token, on a connection that is kept."""
+    person = next(each for each in tenant.people() if each["username"] == SOMEBODY)
+    account = services().store.get(f"{person['oids'][tenant.tenant_id]}.{tenant.tenant_id}")
+    assert account, "they have signed in"
+    pool = urllib3.PoolManager()
+    headers = {"Authorization": f"Bearer {services().access.token(account)}"}
+
+    def ask() -> None:
+        answer = pool.request("GET", f"{tenant.graph_url}/v1.0/me", headers=headers)
+        if answer.status != 200:
+            raise RuntimeError(f"the sample Graph answers {answer.status}")
+
+    return ask
+
+
+def _in_turns(times: int, *acts: Callable[[], object]) -> list[float]:
+    """Median milliseconds of each."""
+    taken: list[list[float]] = [[] for _ in acts]
+    for _ in range(times):
+        for act, seconds in zip(acts, taken, strict=True):
+            began = time.perf_counter()
+            act()
+            seconds.append(time.perf_counter() - began)
+    return [1000 * median(seconds) for seconds in taken]

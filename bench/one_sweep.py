@@ -1,0 +1,45 @@
+"""One sweep in a process of its own, by the environment's settings: `python -m bench.one_sweep` prints one JSON object.
+
+Peak memory is a process's own figure: whoever filled the storage must not be part of it.
+"""
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from shared.services import Services
+from shared.settings import load
+from timer_worker.sweep import Sweep, due_slots
+
+_STATUS = Path("/proc/self/status")
+
+
+def peak_mb() -> float:
+    """This process's highest resident memory so far, in MiB; 0 where the system doesn't say.
+
+    Not getrusage where /proc is: a child's ru_maxrss starts with what its parent held when it forked (getrusage(2)).
+    """
+    if _STATUS.exists():
+        found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text("ascii"))
+        return int(found[1]) / 1024 if found else 0.0
+    if sys.platform == "win32":
+        return 0.0
+    import resource  # noqa: PLC0415 - there is none on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def main() -> None:
+    """Sweeps everybody who is due, without tasks."""
+    app = Services(load(os.environ))
+    before = peak_mb()
+    record = Sweep(app, tasks=()).over(due_slots(app, app.now()))
+    print(json.dumps({"counts": record.counts if record else {}, "before_mb": before, "peak_mb": peak_mb()}))
+    app.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Fills storage with people, each with a token cache of their own that MSAL itself made the first of."""
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from msal import ConfidentialClientApplication, SerializableTokenCache
+
+from bench import tokens
+from bench.rig import Rig, clean_environment
+from localdev.progress import Progress
+from shared.accounts import Account, slot_of
+from shared.errors import StoreError
+from shared.lifecycle import Person
+
+_AT_A_TIME = 100
+_WRITERS = 4
+_TEMPLATE = tokens.object_id(-1)
+
+
+@dataclass(frozen=True)
+class Caches:
+    """Serialized MSAL token caches, all after one real sign-in.
+
+    Attributes:
+        template: the cache of the person who signed in.
+    """
+
+    template: str
+
+    @classmethod
+    def signed_in(cls, rig: Rig) -> "Caches":
+        """Somebody's tokens come into MSAL's cache, as at a sign-in: the account is new to it."""
+        cache = SerializableTokenCache()
+        with clean_environment(rig.far_end.ca_bundle):
+            application = ConfidentialClientApplication(
+                tokens.CLIENT_ID,
+                client_credential="not-looked-at",
+                authority=rig.far_end.authority,
+                instance_discovery=False,
+                token_cache=cache,
+            )
+            result = application.acquire_token_by_refresh_token(tokens.refresh_token(_TEMPLATE, 0), ["User.Read"])
+        if "access_token" not in result:
+            raise RuntimeError(f"the endpoint gave no token: {result}")
+        rig.far_end.reset(latency=0.0)  # this one is nobody's turn
+        return cls(cache.serialize())
+
+    def of(self, oid: str) -> str:
+        """The same for somebody else."""
+        own = self.template.replace(tokens.id_token(_TEMPLATE), tokens.id_token(oid))
+        return own.replace(_TEMPLATE, oid)
+
+
+def account_id(number: int) -> str:
+    """The account id of the person with this number."""
+    return f"{tokens.object_id(number)}.{tokens.TENANT_ID}"
+
+
+def fill(rig: Rig, count: int, progress: Progress, *, due_at: datetime | None = None) -> None:
+    """Stores `count` people who have just signed in; the slots' hints are as they would be.
+
+    Args:
+        due_at: when they are due; None: when they have been away for ABSENT_AFTER.
+    """
+    caches = Caches.signed_in(rig)
+    stored = itertools.count(_AT_A_TIME, _AT_A_TIME)
+
+    def fill_slot(slot: str, numbers: list[int]) -> None:
+        for start in range(0, len(numbers), _AT_A_TIME):
+            accounts = [_account(rig, caches, number, due_at) for number in numbers[start : start + _AT_A_TIME]]
+            _save(rig, accounts)
+            progress.show(f"storing people: {min(next(stored), count)} of {count}")
+        rig.services.store.lower_hint(slot, due_at or accounts[0].due_at)
+
+    by_slot: dict[str, list[int]] = {}
+    for number in range(count):
+        by_slot.setdefault(slot_of(account_id(number)), []).append(number)
+    with ThreadPoolExecutor(_WRITERS, thread_name_prefix="fill") as writers:
+        list(writers.map(fill_slot, by_slot, by_slot.values()))
+
+
+def _account(rig: Rig, caches: Caches, number: int, due_at: datetime | None) -> Account:
+    services, oid = rig.services, tokens.object_id(number)
+    person = Person(
+        account_id=account_id(number),
+        username=f"{oid}@contoso.example",
+        tenant_id=tokens.TENANT_ID,
+        object_id=oid,
+        home_account_id=account_id(number),
+        name="Somebody Somewhere",
+    )
+    account = services.lifecycle.signed_in(
+        None,
+        person,
+        scopes=services.settings.scopes,
+        sealed_cache=services.settings.key_ring.seal_cache(caches.of(oid), person.account_id),
+        token_expires_at=None,
+        now=services.now(),
+    )
+    return replace(account, due_at=due_at) if due_at else account
+
+
+def _save(rig: Rig, accounts: list[Account]) -> None:
+    for result in rig.services.store.save_many(accounts):
+        if isinstance(result, StoreError):
+            raise result

@@ -1,0 +1,170 @@
+"""A sweep over N due people, beside the sample's loop (baseline) and MSAL and HTTP alone (floor)."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bench import baseline, people, tokens
+from bench.baseline import Pass
+from bench.figures import Figure
+from bench.floor import Floor
+from bench.people import Caches
+from bench.rig import Rig, standing
+from localdev.progress import Progress
+from localdev.tenant.certificates import ClientCertificate
+from shared.services import Services
+from timer_worker.sweep import Sweep, due_slots
+from timer_worker.tasks import TASKS, Task
+
+LATENCY = 0.1
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        rounds: each measures everything once, side by side; medians are shown.
+        baseline_people: rows that the baseline goes over, again and again.
+    """
+
+    people: int = 3000
+    rounds: int = 3
+    baseline_seconds: float = 15.0
+    baseline_people: int = 300
+    ceiling_answers: int = 10_000
+
+
+QUICK = Size(people=160, rounds=1, baseline_seconds=0.5, baseline_people=10, ceiling_answers=200)
+
+
+@dataclass(frozen=True)
+class Swept(Pass):
+    """One sweep.
+
+    Attributes:
+        storage_calls: HTTP requests to the storage account.
+        token_calls, graph_calls, double_redemptions: by the endpoint's own count.
+    """
+
+    storage_calls: int
+    token_calls: int
+    graph_calls: int
+    double_redemptions: int
+
+
+def run(size: Size, progress: Progress) -> list[Figure]:
+    """Everything, in one go."""
+    with standing() as rig:
+        people.fill(rig, size.people, progress)
+        baseline.fill(rig, size.baseline_people)
+        measured = _Measured(rig, size)
+        ceiling, per_cpu_second = rig.far_end.ceiling(answers=size.ceiling_answers)
+        for number in range(1, size.rounds + 1):
+            measured.round(f"round {number} of {size.rounds}", progress)
+        progress.show(f"the baseline, {size.baseline_seconds:.0f} s")
+        rig.far_end.reset(latency=LATENCY)
+        base = baseline.loop(rig, size.baseline_people, seconds=size.baseline_seconds)
+    return [*measured.figures(base), *_ceiling_figures(ceiling, per_cpu_second)]
+
+
+class _Measured:
+    """The passes of all rounds."""
+
+    def __init__(self, rig: Rig, size: Size) -> None:
+        self._rig, self._size = rig, size
+        caches = Caches.signed_in(rig)
+        self._caches = [caches.of(tokens.object_id(number)) for number in range(size.people)]
+        certificate = ClientCertificate.make("Understudy")
+        self._pem = certificate.private_key + certificate.certificate
+        self._floor = Floor(rig, threads=rig.services.settings.sweep_concurrency)
+        self.late: list[Swept] = []
+        self.prompt: list[Swept] = []
+        self.certificate: list[Swept] = []
+        self.with_task: list[Swept] = []
+        self.floor: list[Pass] = []
+        self.prompt_floor: list[Pass] = []
+
+    def round(self, name: str, progress: Progress) -> None:
+        """Each pass once, the ones that are compared next to each other."""
+        rig = self._rig
+        for latency, swept, floors in ((LATENCY, self.late, self.floor), (0.0, self.prompt, self.prompt_floor)):
+            progress.show(f"{name}: {self._size.people} people at {latency * 1000:.0f} ms")
+            swept.append(sweep_once(rig, rig.services, latency=latency))
+            progress.show(f"{name}: the floor at {latency * 1000:.0f} ms")
+            rig.far_end.reset(latency=latency)
+            floors.append(self._floor.over(self._caches))
+        progress.show(f"{name}: with a certificate")
+        with rig.other_services(CLIENT_SECRET="", CLIENT_CERTIFICATE=self._pem) as services:
+            self.certificate.append(sweep_once(rig, services, latency=LATENCY))
+        progress.show(f"{name}: with the sample task")
+        self.with_task.append(sweep_once(rig, rig.services, latency=LATENCY, tasks=TASKS))
+        progress.say(f"{name}: {self.late[-1].rate:.0f} people/s, {self.late[-1].cpu_ms:.2f} ms CPU a person")
+
+    def figures(self, base: Pass) -> list[Figure]:
+        """Medians over the rounds; ratios are medians of each round's own ratio."""
+        late, floor = self.late, self.floor
+        rate = median(each.rate for each in late)
+        ratio = median(ours.cpu_ms / theirs.cpu_ms for ours, theirs in zip(late, floor, strict=True))
+        prompt_ratio = median(o.cpu_ms / t.cpu_ms for o, t in zip(self.prompt, self.prompt_floor, strict=True))
+        calls = median(each.storage_calls for each in late)
+        every = [*late, *self.prompt, *self.certificate, *self.with_task]
+        spread = f"{_spread([each.rate for each in late])}"
+        return [
+            Figure("sweep.people", self._size.people, "", note="due, over 16 slots"),
+            Figure("sweep.rate", rate, "people/s", note=f"at 100 ms token latency, {spread}"),
+            Figure("sweep.baseline_rate", base.rate, "people/s", note=f"{base.people} people in {base.seconds:.0f} s"),
+            Figure("sweep.speedup", rate / base.rate, "x", ">= 50"),
+            Figure("sweep.rate_no_latency", median(each.rate for each in self.prompt), "people/s", note="at 0 ms"),
+            Figure("sweep.floor_rate", median(each.rate for each in floor), "people/s", note="the floor at 100 ms"),
+            Figure("sweep.cpu_ms", median(each.cpu_ms for each in late), "ms/person", note="at 100 ms"),
+            Figure("sweep.floor_cpu_ms", median(each.cpu_ms for each in floor), "ms/person", note="MSAL + requests"),
+            Figure("sweep.baseline_cpu_ms", base.cpu_ms, "ms/person"),
+            Figure("sweep.cpu_ratio", ratio, "x", "<= 1.4", note=_cpu_spread(late, floor)),
+            Figure("sweep.cpu_ratio_no_latency", prompt_ratio, "x"),
+            Figure("sweep.cpu_ms_certificate", median(each.cpu_ms for each in self.certificate), "ms/person"),
+            Figure("sweep.rate_task", median(each.rate for each in self.with_task), "people/s", note="sample task on"),
+            Figure("sweep.cpu_ms_task", median(each.cpu_ms for each in self.with_task), "ms/person"),
+            Figure("sweep.storage_calls", calls, "calls", note="claims, pages, transactions, hints"),
+            Figure("sweep.storage_calls_per_person", calls / self._size.people, "calls", "<= 0.05"),
+            Figure("sweep.token_calls", median(each.token_calls for each in late), "calls"),
+            Figure("sweep.graph_calls_task", median(each.graph_calls for each in self.with_task), "calls"),
+            Figure("sweep.double_redemptions", max(each.double_redemptions for each in every), "", "= 0"),
+        ]
+
+
+def sweep_once(rig: Rig, services: Services, *, latency: float, tasks: Sequence[Task] = ()) -> Swept:
+    """An hour passes, then one sweep over everybody. Raises RuntimeError when somebody was left out."""
+    rig.everybody_is_due()
+    rig.far_end.reset(latency=latency)
+    rig.calls.reset()
+    began, cpu = time.monotonic(), time.process_time()
+    record = Sweep(services, tasks=tasks).over(due_slots(services, services.now()))
+    seconds, cpu_seconds = time.monotonic() - began, time.process_time() - cpu
+    if record is None or set(record.counts) != {"fresh"}:
+        raise RuntimeError(f"not everybody got a fresh token: {record}")
+    counts = rig.far_end.counts()
+    return Swept(
+        people=record.people,
+        seconds=seconds,
+        cpu_seconds=cpu_seconds,
+        storage_calls=rig.calls.total,
+        token_calls=counts.redeemed,
+        graph_calls=counts.graph,
+        double_redemptions=counts.double_redemptions,
+    )
+
+
+def _ceiling_figures(ceiling: float, per_cpu_second: float) -> list[Figure]:
+    note = f"{per_cpu_second:.0f} for each CPU second of its one core"
+    return [Figure("sweep.endpoint_ceiling", ceiling, "answers/s", ">= 1500", note)]
+
+
+def _spread(values: Sequence[float]) -> str:
+    return f"{min(values):.0f} to {max(values):.0f} in {len(values)} rounds"
+
+
+def _cpu_spread(ours: Sequence[Pass], theirs: Sequence[Pass]) -> str:
+    ratios = [our.cpu_ms / their.cpu_ms for our, their in zip(ours, theirs, strict=True)]
+    return f"{min(ratios):.2f} to {max(ratios):.2f}"

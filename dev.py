@@ -1,0 +1,140 @@
+"""One entry for a developer's machine; only Python 3.11, 3.12 or 3.13 is needed.
+
+python3 dev.py run      the app at http://localhost:7071, with a sample tenant and storage
+python3 dev.py demo     the main job, start to end, without hands (--json: one JSON object)
+python3 dev.py test     everything CI runs; arguments go to pytest alone
+python3 dev.py bench    benchmarks (--json: one JSON object)
+python3 dev.py check    format, lint, types, policies over infra/, known vulnerabilities
+python3 dev.py keys     "keys new" prints a new encryption key
+
+It makes its own virtual environment in .venv on first use. Arguments go through to the command.
+"""
+
+# Older Pythons must be able to read this file, to be told that they are too old: no newer syntax at module level.
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent
+PYTHONS = ((3, 11), (3, 12), (3, 13))
+CANNOT = 2  # the exit code when nothing was tried: wrong use, or something is missing
+
+COMMANDS = ("run", "demo", "test", "bench", "check", "keys")
+MODULES = {"run": "localdev.run", "demo": "localdev.demo", "bench": "bench", "keys": "localdev.keys"}
+# They start servers; a lifeline (localdev/lifeline.py) sees to it that nothing outlives this process.
+SERVERS = ("run", "demo")
+ON_ALL_CORES = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+CHECKS = (
+    ("format", ["ruff", "format", "--check", "."]),
+    ("lint", ["ruff", "check", "."]),
+    ("types", ["mypy", "."]),
+    ("infra", ["localdev.infra_check"]),
+    ("audit", ["localdev.audit"]),
+)
+
+
+def main(arguments: "list[str]") -> int:
+    """Runs one command; returns its exit code."""
+    refused = refusal(sys.version_info[:2])
+    if refused:
+        return complain(refused)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print((__doc__ or "").strip())
+        return 0 if arguments else CANNOT
+    command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        return complain(f"dev.py: no command {command!r}; there are {', '.join(COMMANDS)}")
+    return prepare() or act(command, rest)
+
+
+def refusal(version: "tuple[int, int]") -> "str | None":
+    """Why this Python won't do; None when it does."""
+    if version in PYTHONS:
+        return None
+    known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
+    return f"dev.py: this is Python {version[0]}.{version[1]}; it needs one of {known}"
+
+
+def complain(line: str) -> int:
+    """Prints one line where errors go; returns the exit code for it."""
+    print(line, file=sys.stderr)
+    return CANNOT
+
+
+def prepare() -> int:
+    """Makes the virtual environment current; returns 0, or the exit code to end with."""
+    # Not at the top: these modules are for the Pythons that passed.
+    from localdev.environment import Environment, InstallError
+    from localdev.progress import Progress
+
+    try:
+        Environment(PROJECT).ensure(Progress(sys.stderr))
+    except InstallError as error:
+        return complain(f"dev.py: {error}")
+    except KeyboardInterrupt:
+        complain("dev.py: interrupted; the next run repairs what is half done")
+        return 128 + signal.SIGINT
+    return 0
+
+
+def act(command: str, rest: "list[str]") -> int:
+    """Hands over to the command; returns its exit code."""
+    if command in SERVERS:
+        return run_server([MODULES[command], *rest])
+    if command == "check":
+        return check()
+    if command == "test":
+        # Both are told, also when the first fails: one run shows all there is to mend.
+        checked = 0 if rest else check()
+        return run_module(["pytest", *(rest or ON_ALL_CORES)]) or checked
+    return run_module([MODULES[command], *rest])
+
+
+def check() -> int:
+    """Runs every check and says how each went; returns 0 when all passed."""
+    results = {}
+    for name, command in CHECKS:
+        print(f"-- {name}: {' '.join(command)}", flush=True)
+        results[name] = run_module(command)
+    print("-- " + ", ".join(f"{name} {'FAILED' if code else 'ok'}" for name, code in results.items()), flush=True)
+    return int(any(results.values()))
+
+
+def run_module(command: "list[str]") -> int:
+    """Runs ``python -m`` with the environment's interpreter; returns its exit code."""
+    from localdev.environment import Environment
+
+    child = subprocess.Popen([str(Environment(PROJECT).python), "-m", *command], cwd=PROJECT)
+    # A terminal's Ctrl+C has reached the child already; Windows knows no other.
+    reached = sys.platform == "win32" or (sys.stdin is not None and sys.stdin.isatty())
+    signal.signal(signal.SIGINT, lambda number, _: None if reached else child.send_signal(number))
+    signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number))
+    return exit_code(child)
+
+
+def run_server(command: "list[str]") -> int:
+    """Runs ``python -m`` on a lifeline until it ends or we are told to; returns its exit code."""
+    from localdev.environment import Environment
+    from localdev.lifeline import Child
+
+    child = Child(command, folder=PROJECT, python=Environment(PROJECT).python)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: child.hang_up())
+    return exit_code(child.process)
+
+
+def exit_code(child: "subprocess.Popen[bytes]") -> int:
+    """Waits for the child's end; a signal's number is given as shells give it."""
+    while True:
+        try:
+            # In short turns: on Windows a handler runs only between them.
+            code = child.wait(0.2)
+        except subprocess.TimeoutExpired:
+            continue
+        return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

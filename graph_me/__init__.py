@@ -1,0 +1,1 @@
+"""Microsoft Graph for the person in the browser."""

@@ -1,0 +1,47 @@
+"""GET /me and /me/photo."""
+
+import azure.functions as func
+
+from shared import responses
+from shared.asking import asked
+from shared.errors import GraphError, TokenError
+from shared.graph import Graph
+from shared.incoming import frame_of, signed_in
+from shared.responses import answered, wants_html, wants_picture
+from shared.services import services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("me")
+@blueprint.route("me", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def me(req: func.HttpRequest) -> func.HttpResponse:
+    """The person's Graph profile: a page for browsers, JSON for others."""
+    app = services()
+    session, account = signed_in(req, app)
+    profile = asked(account, app, Graph.me)
+    cookies = [cookie for cookie in [app.sessions.renewed(session)] if cookie]
+    if wants_html(req):
+        return responses.page("me.html", cookies=cookies, profile=profile, **frame_of(session, app, "/me"))
+    return responses.as_json(profile, cookies=cookies)
+
+
+@blueprint.function_name("me_photo")
+@blueprint.route("me/photo", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def photo(req: func.HttpRequest) -> func.HttpResponse:
+    """The person's photo. Without one: for a picture on a page, their initials; else 404."""
+    app = services()
+    session, account = signed_in(req, app)
+    try:
+        found = asked(account, app, Graph.photo)
+    except (TokenError, GraphError):
+        if not wants_picture(req):
+            raise
+        found = None
+    if found:
+        return responses.image(*found)
+    if wants_picture(req):
+        return responses.initials(session.name or account.username)
+    return responses.as_json({"detail": "There is no photo."}, status=404)

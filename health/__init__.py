@@ -1,0 +1,1 @@
+"""Whether this instance lives, and whether it can work."""

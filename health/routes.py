@@ -1,0 +1,27 @@
+"""GET /healthz, /readyz."""
+
+import azure.functions as func
+
+from shared import responses
+from shared.health import as_json
+from shared.responses import answered
+from shared.services import services
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("healthz")
+@blueprint.route("healthz", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def healthz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
+    """The process answers. No I/O and no settings: for platforms that restart what is dead."""
+    return responses.as_json({"status": "ok"})
+
+
+@blueprint.function_name("readyz")
+@blueprint.route("readyz", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
+@answered
+def readyz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
+    """Storage, authority and heartbeat; 503 when one of them fails. Behind a function key: it asks others."""
+    found = as_json(services().health.checks())
+    return responses.as_json(found, status=200 if found["ready"] else 503)

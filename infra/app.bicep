@@ -1,0 +1,129 @@
+// The function app on Flex Consumption. No key, no secret and no connection string with a credential among its settings.
+param name string
+param planName string
+param location string
+param tags object
+param baseUrl string
+param clientId string
+param clientSecretInVault bool
+param scopes string
+param sweepSchedule string
+param sweepEvery string
+param sweepFanout string
+param openTelemetry bool
+param identityId string
+param identityClientId string
+param storageName string
+param deploymentContainerUrl string
+param vaultUri string
+param insightsConnectionString string
+
+var storageHost = environment().suffixes.storage
+var vaultSecrets = '@Microsoft.KeyVault(SecretUri=${vaultUri}secrets'
+var secret = { CLIENT_SECRET: '${vaultSecrets}/client-secret)' }
+var noSecret = { CLIENT_ASSERTION: 'managed-identity' }
+var proof = clientSecretInVault ? secret : noSecret
+var sdk = openTelemetry ? { PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true' } : {}
+var settings = {
+  // The host's own.
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identityClientId
+  AzureWebJobsStorage__blobServiceUri: 'https://${storageName}.blob.${storageHost}'
+  AzureWebJobsStorage__queueServiceUri: 'https://${storageName}.queue.${storageHost}'
+  AzureWebJobsStorage__tableServiceUri: 'https://${storageName}.table.${storageHost}'
+  AzureWebJobsDisableHomepage: 'true'
+  APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  // The app's: docs/settings.md.
+  BASE_URL: baseUrl
+  CLIENT_ID: clientId
+  AUTHORITY: '${environment().authentication.loginEndpoint}${tenant().tenantId}'
+  SCOPES: scopes
+  ENCRYPTION_KEYS: '${vaultSecrets}/encryption-keys)'
+  SWEEP_SCHEDULE: sweepSchedule
+  SWEEP_EVERY: sweepEvery
+  SWEEP_FANOUT: sweepFanout
+  ADMIN_ROLE: 'Understudy.Operator'
+}
+
+resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
+  // checkov:skip=CKV_AZURE_225: not every region has zone-redundant Flex Consumption; who was not swept is swept later
+  name: planName
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: {
+    name: 'FC1'
+    tier: 'FlexConsumption'
+  }
+  properties: {
+    reserved: true
+  }
+}
+
+resource app 'Microsoft.Web/sites@2024-04-01' = {
+  // checkov:skip=CKV_AZURE_17: people come with browsers, which have no client certificates
+  // checkov:skip=CKV_AZURE_212: Flex Consumption scales from zero; the timer wakes it
+  // checkov:skip=CKV_AZURE_213: the plan replaces an instance whose host does not answer; it has no health check path
+  // checkov:skip=CKV_AZURE_222: people sign in here from anywhere
+  name: name
+  location: location
+  tags: union(tags, { 'azd-service-name': 'app' })
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: {
+      '${identityId}': {}
+    }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    clientAffinityEnabled: false
+    keyVaultReferenceIdentity: identityId
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: deploymentContainerUrl
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      runtime: {
+        name: 'python'
+        version: '3.12'
+      }
+      scaleAndConcurrency: {
+        instanceMemoryMB: 2048
+        maximumInstanceCount: 40
+      }
+    }
+    siteConfig: {
+      minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      http20Enabled: true
+      appSettings: [for each in items(union(settings, proof, sdk)): { name: each.key, value: each.value }]
+    }
+  }
+}
+
+// Deployment is by Entra tokens only: no publishing passwords.
+resource noScmPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'scm'
+  properties: {
+    allow: false
+  }
+}
+
+resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: app
+  name: 'ftp'
+  properties: {
+    allow: false
+  }
+}

@@ -1,0 +1,155 @@
+// `azd up`: a resource group with everything the app needs, and its registration in the tenant.
+// Names follow one convention: <kind>-<environment>-<hash of subscription, environment and region>.
+targetScope = 'subscription'
+
+@minLength(1)
+@maxLength(20)
+@description('The azd environment: part of every name.')
+param environmentName string
+
+@description('The region. It must offer Flex Consumption: az functionapp list-flexconsumption-locations')
+param location string
+
+@description('Object ID of whoever deploys: may write the secrets of the vault. Empty: nobody but the app is let in.')
+param principalId string = ''
+
+@description('Client ID of a registration that exists already. Empty: one is made.')
+param clientId string = ''
+
+@description('true: the app proves itself by the secret client-secret in the vault, not by its managed identity.')
+param clientSecretInVault bool = false
+
+@description('Delegated permissions, by space.')
+param scopes string = 'User.Read'
+
+@description('NCRONTAB: when the timer looks who is due.')
+param sweepSchedule string = '0 */5 * * * *'
+
+@description('How often one person is swept.')
+param sweepEvery string = '60m'
+
+@allowed(['inline', 'queue'])
+@description('queue: every due slot becomes a message, and instances share the work.')
+param sweepFanout string = 'inline'
+
+@description('true: the worker exports our spans and metrics; azure-monitor-opentelemetry must be among the requirements.')
+param openTelemetry bool = false
+
+@description('Storage redundancy. ZRS survives the loss of one zone.')
+@allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
+param storageSku string = 'Standard_ZRS'
+
+@description('Who is told of alerts. Empty: alerts are raised in the portal only.')
+param alertEmail string = ''
+
+var token = uniqueString(subscription().id, environmentName, location)
+var tags = { 'azd-env-name': environmentName }
+var appName = 'func-${environmentName}-${token}'
+var baseUrl = 'https://${appName}.azurewebsites.net'
+
+resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+  name: 'rg-${environmentName}'
+  location: location
+  tags: tags
+}
+
+module identity 'identity.bicep' = {
+  name: 'identity'
+  scope: group
+  params: {
+    name: 'id-${environmentName}-${token}'
+    location: location
+    tags: tags
+  }
+}
+
+module monitoring 'monitoring.bicep' = {
+  name: 'monitoring'
+  scope: group
+  params: {
+    suffix: '${environmentName}-${token}'
+    location: location
+    tags: tags
+    appPrincipalId: identity.outputs.principalId
+  }
+}
+
+module storage 'storage.bicep' = {
+  name: 'storage'
+  scope: group
+  params: {
+    name: 'st${token}'
+    location: location
+    tags: tags
+    sku: storageSku
+    appPrincipalId: identity.outputs.principalId
+  }
+}
+
+module vault 'vault.bicep' = {
+  name: 'vault'
+  scope: group
+  params: {
+    name: 'kv-${token}'
+    location: location
+    tags: tags
+    appPrincipalId: identity.outputs.principalId
+    deployerPrincipalId: principalId
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module registration 'registration.bicep' = if (empty(clientId)) {
+  name: 'registration'
+  scope: group
+  params: {
+    name: 'understudy-${environmentName}-${token}'
+    displayName: 'Understudy (${environmentName})'
+    redirectUri: '${baseUrl}/signin/callback'
+    scopes: scopes
+    identityPrincipalId: identity.outputs.principalId
+  }
+}
+
+module app 'app.bicep' = {
+  name: 'app'
+  scope: group
+  params: {
+    name: appName
+    planName: 'plan-${environmentName}-${token}'
+    location: location
+    tags: tags
+    baseUrl: baseUrl
+    clientId: empty(clientId) ? registration.outputs.clientId : clientId
+    clientSecretInVault: clientSecretInVault
+    scopes: scopes
+    sweepSchedule: sweepSchedule
+    sweepEvery: sweepEvery
+    sweepFanout: sweepFanout
+    openTelemetry: openTelemetry
+    identityId: identity.outputs.id
+    identityClientId: identity.outputs.clientId
+    storageName: storage.outputs.name
+    deploymentContainerUrl: storage.outputs.deploymentContainerUrl
+    vaultUri: vault.outputs.uri
+    insightsConnectionString: monitoring.outputs.connectionString
+  }
+}
+
+module alerts 'alerts.bicep' = {
+  name: 'alerts'
+  scope: group
+  params: {
+    suffix: '${environmentName}-${token}'
+    location: location
+    tags: tags
+    insightsId: monitoring.outputs.insightsId
+    email: alertEmail
+  }
+}
+
+output AZURE_RESOURCE_GROUP string = group.name
+output AZURE_KEY_VAULT_NAME string = vault.outputs.name
+output AZURE_FUNCTION_APP_NAME string = appName
+output UNDERSTUDY_URL string = baseUrl
+output UNDERSTUDY_APP_CLIENT_ID string = empty(clientId) ? registration.outputs.clientId : clientId

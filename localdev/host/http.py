@@ -1,0 +1,151 @@
+"""HTTP as the Functions host speaks it to Python: ASP.NET Core's view of a request, and of a response.
+
+Facts from azure-functions-host (GrpcMessageConversionExtensions.cs, RawScriptResult.cs, HttpBinding.cs).
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from localdev.host import cookies
+from localdev.host.bindings import Datum
+
+_PATH_SAFE = "/:@!$&'()*+,;=~"
+_ESCAPED = re.compile(r"(%[0-9A-Fa-f]{2})")
+_ESCAPED_SLASH = re.compile(r"(%2[Ff])")
+_UNSENDABLE = re.compile(r"[^\t\x20-\x7e]")
+# They belong to the server.
+_SERVERS_OWN = ("content-length", "transfer-encoding", "connection")
+
+
+@dataclass(frozen=True)
+class HttpResult:
+    """A response ready to be sent."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def response(self) -> Response:
+        """The same, for Starlette."""
+        response = Response(status_code=self.status)
+        has_body = self.status >= 200 and self.status not in (204, 304)
+        response.body = self.body if has_body else b""
+        length = [("content-length", str(len(response.body)))] if has_body else []
+        response.raw_headers = [(name.encode("ascii"), text.encode("ascii")) for name, text in [*self.headers, *length]]
+        return response
+
+
+def path_of(request: Request) -> str:
+    """The path for routing: decoded, but `%2F` stays as it is."""
+    raw = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    pieces = _ESCAPED_SLASH.split(raw.decode("latin-1"))
+    return "".join(piece if _ESCAPED_SLASH.fullmatch(piece) else unquote(piece) for piece in pieces)
+
+
+async def request_datum(request: Request, path: str, route_values: Mapping[str, str]) -> Datum:
+    """What the worker receives for a request.
+
+    Raises:
+        UnicodeDecodeError: A header is not UTF-8; the host answers 400.
+    """
+    query = request.scope["query_string"].decode("latin-1")
+    headers = _joined((name.decode(), value.decode()) for name, value in request.scope["headers"])
+    url = f"{request.url.scheme}://{headers.get('host', '')}{_escaped(path)}{'?' + query if query else ''}"
+    return Datum(
+        {
+            "method": Datum(request.method, "string"),
+            "url": Datum(url, "string"),
+            "headers": _texts(headers),
+            "query": _texts(_query(query)),
+            "params": _texts(route_values),
+            "body": Datum(await _body(request), "bytes"),
+        },
+        "http",
+    )
+
+
+def result(datum: Any) -> HttpResult:
+    """What the host makes of the datum that the `http` converter wrote.
+
+    Raises:
+        ValueError: A cookie's date or age, a header or a status that can't be sent; the request then ends with a 500.
+    """
+    if datum.type == "string":
+        return _from_text(datum.value)
+    value = datum.value
+    headers = {name: text.value for name, text in value["headers"].items()}
+    return _sendable(
+        int(value["status_code"].value),
+        [*_distinct(headers), *(("set-cookie", text) for text in cookies.header_values(value.get("cookies") or []))],
+        value["body"].value,
+    )
+
+
+async def _body(request: Request) -> bytes:
+    body = await request.body()
+    # The host reads a body only when its length is announced: a chunked one arrives empty.
+    return body if request.headers.get("content-length", "0") != "0" else b""
+
+
+def _query(query: str) -> dict[str, str]:
+    values = _joined(parse_qsl(query, keep_blank_values=True, errors="replace"))
+    return {name: value for name, value in values.items() if value}
+
+
+def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Names without regard to case; the first spelling stays; several values are joined, empty ones skipped."""
+    spelling: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
+    for name, value in pairs:
+        values.setdefault(spelling.setdefault(name.lower(), name), []).append(value)
+    return {name: ",".join(value for value in several if value) for name, several in values.items()}
+
+
+def _texts(values: Mapping[str, str]) -> dict[str, Datum]:
+    return {name: Datum(value, "string") for name, value in values.items()}
+
+
+def _escaped(path: str) -> str:
+    pieces = _ESCAPED.split(path)
+    return "".join(piece if _ESCAPED.fullmatch(piece) else quote(piece, safe=_PATH_SAFE) for piece in pieces)
+
+
+def _distinct(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Of two spellings of one name, the host keeps the first; the same spelling twice was merged by the worker."""
+    seen: set[str] = set()
+    for name, value in headers.items():
+        if name.lower() not in seen:
+            seen.add(name.lower())
+            yield name, value
+
+
+def _from_text(text: str) -> HttpResult:
+    """A handler returned a plain text: JSON with a `body` is read as a whole response, anything else is the body."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = None
+    fields = {name.lower(): value for name, value in content.items()} if isinstance(content, dict) else {}
+    if "body" not in fields:
+        return _sendable(200, [("content-type", "text/plain; charset=utf-8")], text.encode())
+    body = fields["body"] if isinstance(fields["body"], str) else json.dumps(fields["body"])
+    headers = {"content-type": "text/plain; charset=utf-8", **(fields.get("headers") or {})}
+    status = fields.get("statuscode", fields.get("status", 200))
+    return _sendable(int(status), [(name, str(value)) for name, value in headers.items()], body.encode())
+
+
+def _sendable(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> HttpResult:
+    kept = tuple((name, value) for name, value in headers if name.lower() not in _SERVERS_OWN)
+    for name, value in kept:
+        if _UNSENDABLE.search(name) or _UNSENDABLE.search(value):
+            raise ValueError(f"the response header '{name}' has a character that can't be sent")
+    if not 100 <= status <= 999:
+        raise ValueError(f"{status} is not an HTTP status")
+    return HttpResult(status, kept, body)

@@ -1,0 +1,31 @@
+"""`dev.py check`'s last part: Checkov's policies over infra/. Its own environment: it brings a hundred packages."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from localdev.environment import InstallError
+from localdev.progress import Progress
+from localdev.side_environment import SideEnvironment
+
+PROJECT = Path(__file__).resolve().parents[1]
+CHECKOV = "checkov==3.3.30"
+# Checkov's parser does not know `extension` yet. The file makes no resource of Azure's, and no policy is about it.
+_WITHOUT = "registration.bicep"
+
+
+def main() -> int:
+    """Returns Checkov's exit code: 0 when every policy holds or its exception is explained."""
+    try:
+        python = SideEnvironment(PROJECT, "checkov", [CHECKOV]).ensure(Progress(sys.stderr))
+    except InstallError as error:
+        print(f"infra: {error}", file=sys.stderr)
+        return 1
+    files = sorted(str(file) for file in (PROJECT / "infra").glob("*.bicep") if file.name != _WITHOUT)
+    # Without an account, and without asking anybody: its policies are in the package.
+    options = ["--framework", "bicep", "--compact", "--quiet", "--skip-download"]
+    return subprocess.run([python, "-m", "checkov.main", *options, "--file", *files], check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+"""Several child processes as one: their output with a name in front of each line, ended together, in order."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, TextIO
+
+from localdev.lifeline import Child
+
+_COLOURS = ("\033[36m", "\033[35m", "\033[33m", "\033[32m")
+_PLAIN = "\033[0m"
+
+
+class ChildEndedError(Exception):
+    """A child ended by itself."""
+
+    def __init__(self, name: str, code: int) -> None:
+        super().__init__(f"{name} ended by itself (exit code {code})")
+        self.name = name
+        self.code = code
+
+
+class Supervisor:
+    """Owns the children that it starts. NO_COLOR (no-color.org) is honoured.
+
+    Args:
+        folder: where the children run.
+        output: where their lines go.
+    """
+
+    def __init__(self, folder: Path, output: TextIO = sys.stdout) -> None:
+        self._folder = folder
+        self._output = output
+        self._colour = output.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._children: dict[str, Child] = {}
+        self._readers: list[threading.Thread] = []
+        self._writing = threading.Lock()
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Starts one child; `command` is a module and its arguments, or what localdev.lifeline takes instead."""
+        # Python keeps back what it prints into a pipe unless it is told not to.
+        told = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+        child = Child(command, folder=self._folder, environment=told, output=subprocess.PIPE)
+        colour = _COLOURS[len(self._children) % len(_COLOURS)]
+        self._children[name] = child
+        if child.process.stdout is not None:
+            reader = threading.Thread(target=self._copy, args=(name, colour, child.process.stdout), daemon=True)
+            self._readers.append(reader)
+            reader.start()
+
+    def _copy(self, name: str, colour: str, lines: IO[bytes]) -> None:
+        shown = f"{name:<7}|"
+        front = f"{colour}{shown}{_PLAIN}" if self._colour else shown
+        with lines:
+            for line in lines:
+                self.say(f"{front} {line.decode(errors='replace').rstrip()}")
+
+    def say(self, line: str) -> None:
+        """Prints a whole line, whoever else is printing."""
+        with self._writing:
+            self._output.write(line + "\n")
+            self._output.flush()
+
+    def check(self) -> None:
+        """Raises: ChildEndedError"""
+        for name, child in self._children.items():
+            code = child.process.poll()
+            if code is not None:
+                raise ChildEndedError(name, code)
+
+    def stop(self) -> None:
+        """Ends the children, the last started first, and shows what they still had to say."""
+        for child in reversed(self._children.values()):
+            child.stop()
+        for reader in self._readers:
+            reader.join(2)
+        self._children.clear()
+        self._readers.clear()

@@ -1,0 +1,22 @@
+"""A sample tenant: an Entra-shaped identity provider and a small Microsoft Graph on this machine. Never deployed.
+
+    with SampleTenant() as tenant:
+        settings = tenant.settings("http://localhost:7071")
+
+People sign in without a password (pages); `Visitor` does so by program. control lists what it can be told to do wrong.
+"""
+
+from localdev.tenant.certificates import ClientCertificate
+from localdev.tenant.people import CONTOSO, FABRIKAM, OPERATOR_ROLE
+from localdev.tenant.server import SampleTenant
+from localdev.tenant.visitor import SignInRefused, Visitor
+
+__all__ = [
+    "CONTOSO",
+    "FABRIKAM",
+    "OPERATOR_ROLE",
+    "ClientCertificate",
+    "SampleTenant",
+    "SignInRefused",
+    "Visitor",
+]

@@ -1,0 +1,128 @@
+"""App registrations: a web app with an API, and a desktop client."""
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from localdev.tenant.encoding import base64url
+from localdev.tenant.errors import refuse
+
+WEB_CLIENT_ID = "c0a5b1de-4f2b-4d0e-9a11-7e5f3a0c0001"
+DESKTOP_CLIENT_ID = "d35c0b7e-2a64-4a5c-8b3f-91e60d0c0002"
+CALLBACK = "/signin/callback"
+_LOCALHOST = re.compile(r"http://localhost(:\d+)?")
+
+
+class SecretState(StrEnum):
+    """What an app's secret is worth."""
+
+    VALID = "valid"
+    EXPIRED = "expired"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class FederatedCredential:
+    """A workload that may act as the app: whoever holds this issuer's assertion about this subject."""
+
+    issuer: str
+    subject: str
+    audience: str
+
+
+@dataclass
+class App:
+    """One registration. Public means: no secret, loopback redirects on any path-less port."""
+
+    client_id: str
+    name: str
+    public: bool = False
+    secret: str = ""
+    secret_state: SecretState = SecretState.VALID
+    redirect_uris: set[str] = field(default_factory=set)
+    removed_from_tenants: set[str] = field(default_factory=set)
+    certificates: list[x509.Certificate] = field(default_factory=list)
+    federated: list[FederatedCredential] = field(default_factory=list)
+    # Apps whose users consent to this app's own permissions together with its API ("known client applications").
+    known_clients: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ("User.Read",)
+
+    def takes_redirect(self, uri: str) -> bool:
+        """Whether an answer may be sent there. As with Entra, localhost's port is free."""
+        if uri in self.redirect_uris:
+            return True
+        local = _LOCALHOST.match(uri)
+        path = uri[local.end() :] if local else None
+        return path in (("", "/") if self.public else (CALLBACK,))
+
+    def takes_logout(self, uri: str) -> bool:
+        """Whether a browser may be sent there after a sign-out: the origin of some redirect URI."""
+        origins = {_origin(each) for each in self.redirect_uris}
+        return _origin(uri) in origins or bool(re.fullmatch(r"http://localhost(:\d+)?", _origin(uri)))
+
+    def check_secret(self, presented: str) -> None:
+        """Raises EntraError unless it is the secret, and the secret is in force."""
+        if self.secret_state is SecretState.EXPIRED:
+            raise refuse(7000222)
+        if self.secret_state is SecretState.WRONG or not self._is_secret(presented):
+            raise refuse(7000215)
+
+    def _is_secret(self, presented: str) -> bool:
+        return secrets.compare_digest(presented.encode(), self.secret.encode())
+
+    def certificate(self, header: dict[str, Any]) -> x509.Certificate | None:
+        """The registered certificate that a client assertion's header names by thumbprint."""
+        # RFC 7515 knows no padding here; MSAL sends it all the same.
+        wanted = {str(header.get(name)).rstrip("=") for name in ("x5t#S256", "x5t", "kid")}
+        return next((each for each in self.certificates if thumbprints(each) & wanted), None)
+
+
+class Apps:
+    """Every registration, by client ID."""
+
+    def __init__(self, *, secret: str, redirect_uris: Iterable[str] = ()) -> None:
+        self.web = App(
+            WEB_CLIENT_ID,
+            "Understudy",
+            secret=secret,
+            redirect_uris=set(redirect_uris),
+            known_clients=(DESKTOP_CLIENT_ID,),
+        )
+        self.desktop = App(DESKTOP_CLIENT_ID, "Understudy for the desktop", public=True)
+        self._apps = {each.client_id: each for each in (self.web, self.desktop)}
+
+    def __iter__(self) -> Iterator[App]:
+        return iter(self._apps.values())
+
+    def get(self, client_id: str) -> App:
+        """The registration; AADSTS700016 when there is none."""
+        app = self._apps.get(client_id.lower())
+        if app is None:
+            raise refuse(700016, client=client_id)
+        return app
+
+    def get_in(self, client_id: str, tids: Iterable[str]) -> App:
+        """The registration, if at least one of these tenants still has it; else AADSTS700016."""
+        app = self.get(client_id)
+        if set(tids) <= app.removed_from_tenants:
+            raise refuse(700016, client=client_id)
+        return app
+
+
+def thumbprints(certificate: x509.Certificate) -> set[str]:
+    """Its SHA-256 and SHA-1 thumbprints as client assertions spell them (RFC 7515, x5t#S256 and x5t)."""
+    # SHA-1 names a certificate here; nothing is trusted on its account.
+    kinds: tuple[hashes.HashAlgorithm, ...] = (hashes.SHA256(), hashes.SHA1())  # noqa: S303
+    return {base64url(certificate.fingerprint(kind)) for kind in kinds}
+
+
+def _origin(uri: str) -> str:
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}"

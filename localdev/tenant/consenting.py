@@ -1,0 +1,58 @@
+"""What a person has to allow before an app gets what it asked for."""
+
+from localdev.tenant.apps import App
+from localdev.tenant.people import Person
+from localdev.tenant.scopes import API_SCOPE, DEFAULT, GRAPH, OIDC, ON_GRAPH, Asked, Scope
+from localdev.tenant.tenancy import Tenancy
+
+
+class Consenting:
+    """Compares what is asked with what was allowed; writes down what is allowed."""
+
+    def __init__(self, tenancy: Tenancy) -> None:
+        self._tenancy = tenancy
+
+    def missing(self, client_id: str, scope: str, person: Person, tid: str) -> bool:
+        """Whether anything asked for has not been allowed yet."""
+        asked = self._asked(client_id, scope)
+        consents = self._tenancy.consents
+        return any(keys - consents.of(app_id, person.oids[tid]) for app_id, keys in asked.items())
+
+    def give(self, client_id: str, scope: str, person: Person, tid: str) -> None:
+        """The person accepts all of it."""
+        for app_id, keys in self._asked(client_id, scope).items():
+            self._tenancy.consents.give(app_id, person.oids[tid], keys)
+        if person.state == "consent_withdrawn":
+            person.state = None
+        self._tenancy.save()
+
+    def words(self, client_id: str, scope: str) -> list[str]:
+        """What the consent page lists."""
+        keys = set().union(*self._asked(client_id, scope).values())
+        names = sorted(key.rpartition("/")[2] for key in keys)
+        own = ["Act for you at this app's own API"] if API_SCOPE in names else []
+        return (
+            [ON_GRAPH[name] for name in names if name in ON_GRAPH]
+            + own
+            + [OIDC[name] for name in names if name in OIDC]
+        )
+
+    def _asked(self, client_id: str, scope: str) -> dict[str, set[str]]:
+        """Scope keys by client ID: those of the app itself, and of an API behind it whose known client it is."""
+        asked = self._tenancy.scopes.read(scope)
+        app = self._tenancy.apps.get(client_id)
+        keys = {client_id: set(asked.oidc) | {key for each in asked.api for key in self._keys(app, each)}}
+        for api in self._apis(asked):
+            if client_id in api.known_clients:
+                keys[api.client_id] = set(OIDC) | {f"{GRAPH}/{name}" for name in api.permissions}
+        return keys
+
+    def _keys(self, app: App, scope: Scope) -> set[str]:
+        if scope.name != DEFAULT:
+            return {scope.key}
+        names = app.permissions if self._tenancy.scopes.is_graph(scope.resource) else (API_SCOPE,)
+        return {f"{scope.resource}/{name}" for name in names}
+
+    def _apis(self, asked: Asked) -> list[App]:
+        resources = {each.resource for each in asked.api}
+        return [app for app in self._tenancy.apps if app.client_id in resources]

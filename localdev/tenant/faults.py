@@ -1,0 +1,170 @@
+"""Misbehaviour on request: what an endpoint does instead of answering, and how that looks on the wire.
+
+A fault of a *_midway kind or `truncated` lets the endpoint do its work first (a code is spent, a refresh token rotated)
+and breaks the answer; every other kind comes instead of the work.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+PLACES = ("token", "discovery", "keys", "graph", "userrealm")
+INSTEAD = ("throttle", "status", "hang", "reset", "html", "empty", "oauth_error")
+AFTERWARDS = ("hang_midway", "reset_midway", "truncated")
+KINDS = INSTEAD + AFTERWARDS
+# An RST instead of a FIN: linger on, for zero seconds. Windows has two shorts there.
+_LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+_TICK = 0.02
+_HTML = "<!DOCTYPE html><title>Gateway</title><h1>The gateway could not reach the service</h1>"
+
+
+@dataclass(eq=False)
+class Fault:
+    """One misbehaviour. `times` None: until cleared. `username`, `grant`: only for this person, this grant type."""
+
+    where: str
+    kind: str
+    status: int | None = None
+    retry_after: float | str | None = None
+    body: dict[str, Any] | None = None
+    times: int | None = None
+    username: str | None = None
+    grant: str | None = None
+    lifted: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if self.where not in PLACES or self.kind not in KINDS:
+            raise ValueError(f"where must be one of {', '.join(PLACES)}; kind one of {', '.join(KINDS)}")
+        if self.kind == "status" and not self.status:
+            raise ValueError("kind status needs a status")
+
+    def hits(self, where: str, username: str | None, grant: str | None) -> bool:
+        """Whether it is meant for this request."""
+        person = self.username is None or (username or "").lower() == self.username.lower()
+        return self.where == where and person and self.grant in (None, grant)
+
+
+class Faults:
+    """The faults in force; the oldest that hits is the one that happens."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self.stopping = False
+
+    def start(self) -> None:
+        """The server is there; faults may happen."""
+        self.stopping = False
+
+    def add(self, fault: Fault) -> None:
+        """From now on it happens."""
+        self._faults.append(fault)
+
+    def clear(self) -> None:
+        """None happens any more, and who hangs is let go."""
+        for fault in self._faults:
+            fault.lifted = True
+        self._faults.clear()
+
+    def stop(self) -> None:
+        """The server is going away: who hangs is let go, for good."""
+        self.stopping = True
+        self.clear()
+
+    def take(self, where: str, username: str | None = None, grant: str | None = None) -> Fault | None:
+        """The fault that happens to this request, if any; counts it."""
+        fault = next((each for each in self._faults if each.hits(where, username, grant)), None)
+        if fault and fault.times is not None:
+            fault.times -= 1
+            if fault.times <= 0:
+                self._faults.remove(fault)
+        return fault
+
+    def answer(self, fault: Fault | None, work: Callable[[], Response]) -> Response:
+        """What the endpoint sends: `work()` undisturbed, broken, or something else instead."""
+        if fault is None:
+            return work()
+        if fault.kind == "truncated":
+            return _truncated(work())
+        if fault.kind in AFTERWARDS:
+            return Broken(self, fault, work())
+        if fault.kind in ("hang", "reset"):
+            return Broken(self, fault, None)
+        return _instead(fault)
+
+
+class Broken(Response):
+    """An answer that stops: at once, or in its middle; by silence, or by a reset of the connection."""
+
+    def __init__(self, faults: Faults, fault: Fault, inner: Response | None) -> None:
+        super().__init__()
+        self._faults, self._fault, self._inner = faults, fault, inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends half of the inner answer, if there is one, and breaks off."""
+        if self._inner is not None:
+            half = bytes(self._inner.body)[: len(self._inner.body) // 2]
+            start = {"type": "http.response.start", "status": self._inner.status_code}
+            await send({**start, "headers": self._inner.raw_headers})
+            await send({"type": "http.response.body", "body": half, "more_body": True})
+        gone = asyncio.ensure_future(_gone(receive))
+        if self._fault.kind.startswith("hang"):
+            while not (gone.done() or self._fault.lifted or self._faults.stopping):
+                await asyncio.wait({gone}, timeout=_TICK)
+        _reset(scope["extensions"]["understudy.transport"])
+        await gone
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    if not transport.is_closing():
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+    transport.abort()
+
+
+def _truncated(whole: Response) -> Response:
+    body = bytes(whole.body)
+    return Response(body[: len(body) // 2], whole.status_code, media_type="application/json")
+
+
+def _instead(fault: Fault) -> Response:
+    headers = {} if fault.retry_after is None else {"Retry-After": _header(fault.retry_after)}
+    if fault.kind == "html":
+        return HTMLResponse(_HTML, fault.status or 200, headers)
+    if fault.kind == "empty":
+        return Response(b"", fault.status or 200, headers, media_type="application/json")
+    status = fault.status or {"throttle": 429, "oauth_error": 400}[fault.kind]
+    return JSONResponse(fault.body or _error(fault.where, status), status, headers)
+
+
+def _header(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _error(where: str, status: int) -> dict[str, Any]:
+    if where == "graph":
+        code = "TooManyRequests" if status == 429 else "serviceNotAvailable"
+        return {"error": {"code": code, "message": f"The sample Graph was told to answer {status}."}}
+    name = "temporarily_unavailable" if status in (429, 503) else "server_error"
+    code_number = 90055 if status == 429 else 90033
+    text = f"AADSTS{code_number}: The sample tenant was told to answer {status}."
+    return {"error": name, "error_description": text, "error_codes": [code_number]}
+
+
+def fault_from(values: dict[str, Any]) -> Fault:
+    """A fault from JSON. ValueError says what is wrong with it."""
+    try:
+        return Fault(**values)
+    except TypeError as error:
+        raise ValueError(f"no such fault: {json.dumps(values)}") from error

@@ -1,0 +1,94 @@
+"""What the tenant did: counts for the control API, and every secret it ever gave away, for leak tests."""
+
+from collections import Counter, deque
+from typing import Any
+
+_TOTALS = (
+    "sign_ins",
+    "codes_issued",
+    "codes_redeemed",
+    "refresh_tokens_redeemed",
+    "device_codes_redeemed",
+    "passwords_redeemed",
+    "on_behalf_of_redeemed",
+    "refused",
+    "families_revoked",
+    "faults",
+    "token_requests",
+)
+KEPT = 1000
+
+
+class Journal:
+    """Counts in all, by person and by Graph path. `keep_secrets=False` for a long life: they add up."""
+
+    def __init__(self, *, keep_secrets: bool = True) -> None:
+        self._keep_secrets = keep_secrets
+        self._secrets: set[str] = set()
+        self.clear()
+
+    def clear(self) -> None:
+        """Starts counting anew. The secrets stay known: they are still out there."""
+        self._totals: Counter[str] = Counter()
+        self._by_person: dict[str, Counter[str]] = {}
+        self._graph: dict[str, Counter[str]] = {"by_path": Counter(), "by_status": Counter(), "by_person": Counter()}
+        self._graph_seconds = 0.0
+        self._tokens: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._refusals: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._in_flight = self._peak = 0
+
+    def count(self, what: str, username: str | None = None) -> None:
+        """One more of `what`, for this person too when known."""
+        self._totals[what] += 1
+        if username:
+            self._by_person.setdefault(username, Counter())[what] += 1
+
+    def refused(self, code: int, grant: str, username: str | None, *, at: float) -> None:
+        """The token endpoint said no."""
+        self.count("refused", username)
+        self._refusals.append({"code": code, "grant": grant, "username": username, "at": at})
+
+    def issued(self, kind: str, secret: str, **facts: Any) -> str:
+        """Remembers that `secret` was given away (kinds: code, access_token, …) and returns it."""
+        self.secret(secret)
+        self._tokens.append({"kind": kind, **facts})
+        return secret
+
+    def secret(self, secret: str) -> None:
+        """Remembers a secret that is no token."""
+        if self._keep_secrets:
+            self._secrets.add(secret)
+
+    def secrets(self) -> set[str]:
+        """Every secret so far."""
+        return set(self._secrets)
+
+    def graph(self, path: str, status: int, seconds: float, username: str | None) -> None:
+        """Graph answered."""
+        self._graph["by_path"][path] += 1
+        self._graph["by_status"][str(status)] += 1
+        self._graph["by_person"][username or "nobody"] += 1
+        self._graph_seconds += seconds
+
+    def enter(self) -> None:
+        """A token request begins."""
+        self.count("token_requests")
+        self._in_flight += 1
+        self._peak = max(self._peak, self._in_flight)
+
+    def leave(self) -> None:
+        """It is over."""
+        self._in_flight -= 1
+
+    def report(self) -> dict[str, Any]:
+        """Everything but the secrets, as JSON."""
+        graph: dict[str, Any] = {name: dict(counts) for name, counts in self._graph.items()}
+        graph |= {"requests": self._graph["by_path"].total(), "seconds": round(self._graph_seconds, 6)}
+        return {
+            **{name: self._totals[name] for name in _TOTALS},
+            "peak_token_requests": self._peak,
+            "by_person": {username: dict(counts) for username, counts in self._by_person.items()},
+            "graph": graph,
+            "tokens": list(self._tokens),
+            "refusals": list(self._refusals),
+        }

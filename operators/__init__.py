@@ -1,0 +1,1 @@
+"""Operators' pages: is everybody looked after, and what can be done about those who are not."""

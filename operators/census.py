@@ -1,0 +1,65 @@
+"""Counts of everybody, at most once an interval: Table Storage counts nothing, so that each count is a scan."""
+
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from weakref import WeakKeyDictionary
+
+from shared.errors import StoreError
+from shared.services import Services
+from shared.store import AccountStore, Headcount
+
+INTERVAL = timedelta(minutes=5)
+_PATIENCE_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
+_censuses: WeakKeyDictionary[Services, "Census"] = WeakKeyDictionary()
+_making = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A count, and as of when."""
+
+    headcount: Headcount
+    at: datetime
+
+
+class Census:
+    """The latest count of one store, renewed in a thread of its own so that no request waits long for it."""
+
+    def __init__(self, store: AccountStore, *, patience: float = _PATIENCE_SECONDS) -> None:
+        self._store = store
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._counting: threading.Thread | None = None
+        self._began: datetime | None = None
+        self._latest: Counted | None = None
+
+    def latest(self, now: datetime, overdue_before: datetime) -> Counted | None:
+        """The latest count: older than INTERVAL only while the next is under way; None while the first takes long."""
+        with self._lock:
+            if self._began is None or now - self._began >= INTERVAL:
+                self._began = now
+                self._counting = threading.Thread(target=self._count, args=(now, overdue_before), daemon=True)
+                self._counting.start()
+            counting = self._counting
+        if counting:
+            counting.join(self._patience)
+        return self._latest
+
+    def _count(self, now: datetime, overdue_before: datetime) -> None:
+        try:
+            self._latest = Counted(self._store.counted(overdue_before), now)
+        except StoreError as error:
+            logger.error("accounts could not be counted: %s", error)
+            self._began = None
+
+
+def census_of(app: Services) -> Census:
+    """The process's own."""
+    with _making:
+        if app not in _censuses:
+            _censuses[app] = Census(app.store)
+        return _censuses[app]

@@ -1,0 +1,112 @@
+"""What the operators' page shows, gathered from the store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from urllib.parse import urlencode
+
+from operators.census import Counted, census_of
+from shared.accounts import State
+from shared.errors import BadRequest
+from shared.heartbeat import PATIENCE, Heartbeat, heartbeat
+from shared.incoming import text_of
+from shared.services import Services
+from shared.store import AccountPage, AccountSummary, SweepRecord
+from shared.ticks import longest_gap
+
+OVERDUE = "overdue"
+SWEEPS = 50
+_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What somebody asked the list for.
+
+    Attributes:
+        show: a state, `overdue`, or "" for everybody.
+        search: the beginning of a username.
+    """
+
+    show: str = ""
+    search: str = ""
+    cursor: str = ""
+    most: int = 25
+
+    @classmethod
+    def of(cls, query: Mapping[str, str], *, most: int) -> "Choice":
+        """From a query. Raises BadRequest."""
+        show = text_of(query, "show", longest=20)
+        if show and show != OVERDUE and show not in list(State):
+            raise BadRequest(f"show must be {OVERDUE}, {', '.join(State)}, or nothing.")
+        top = text_of(query, "top", longest=4) or str(most)
+        if not top.isdecimal() or not 1 <= int(top) <= _MOST:
+            raise BadRequest(f"top must be a number from 1 to {_MOST}.")
+        search = text_of(query, "search", longest=120).strip()
+        return cls(show, search, text_of(query, "cursor", longest=4000), int(top))
+
+    def path(self, page: str = "/accounts", **changes: str) -> str:
+        """The address of this list, of another page of it, or of it after something was done."""
+        values = {"show": self.show, "search": self.search} | changes
+        given = {name: value for name, value in values.items() if value}
+        return f"{page}?{urlencode(given)}" if given else page
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole page.
+
+    Attributes:
+        counted: None while the first count is under way.
+        overdue_before: who was due before this is overdue.
+        sweeps: newest first.
+    """
+
+    choice: Choice
+    page: AccountPage
+    counted: Counted | None
+    sweeps: list[SweepRecord]
+    heartbeat: Heartbeat
+    tick: timedelta
+    now: datetime
+    overdue_before: datetime
+
+    def is_overdue(self, account: AccountSummary) -> bool:
+        """Should a sweep have looked at this row long ago?"""
+        return account.due_at < self.overdue_before
+
+
+def listed(choice: Choice, app: Services) -> AccountPage:
+    """One page of the list. Raises BadRequest."""
+    state = State(choice.show) if choice.show not in ("", OVERDUE) else None
+    try:
+        return app.store.listed(
+            state=state,
+            username=choice.search,
+            due_before=overdue_before(app) if choice.show == OVERDUE else None,
+            cursor=choice.cursor,
+            most=choice.most,
+        )
+    except ValueError as error:
+        raise BadRequest("This page of the list does not exist. Start from the first one.") from error
+
+
+def overview(choice: Choice, app: Services) -> Overview:
+    """Everything. Raises BadRequest."""
+    now, limit = app.now(), overdue_before(app)
+    tick = longest_gap(app.settings.sweep_schedule)
+    return Overview(
+        choice=choice,
+        page=listed(choice, app),
+        counted=census_of(app).latest(now, limit),
+        sweeps=app.store.recent_sweeps(SWEEPS),
+        heartbeat=heartbeat(app.store.slots(), now, tick),
+        tick=tick,
+        now=now,
+        overdue_before=limit,
+    )
+
+
+def overdue_before(app: Services) -> datetime:
+    """Who was due before this should have had their turn."""
+    return app.now() - PATIENCE * longest_gap(app.settings.sweep_schedule)

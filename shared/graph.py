@@ -1,0 +1,111 @@
+"""The only Microsoft Graph calls."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from shared import telemetry
+from shared.accounts import utc_now
+from shared.errors import GraphError
+from shared.transport import HttpAnswer, HttpClient, Unavailable, json_object
+
+PROFILE_FIELDS = ("displayName", "givenName", "jobTitle", "mail", "userPrincipalName", "officeLocation")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Microsoft Graph v1.0 for one person.
+
+    Args:
+        url: https://graph.microsoft.com, or a national cloud's.
+        until: no call may last longer than this (a task's time limit).
+    """
+
+    http: HttpClient
+    url: str
+    access_token: str = field(repr=False)
+    until: datetime | None = None
+    now: Callable[[], datetime] = utc_now
+
+    def me(self) -> dict[str, Any]:
+        """The person's profile: PROFILE_FIELDS. Raises GraphError."""
+        return self.get("/me", {"$select": ",".join(PROFILE_FIELDS)})
+
+    def photo(self) -> tuple[bytes, str] | None:
+        """The person's small photo and its media type; None when they have none. Raises GraphError."""
+        try:
+            answer = self._call("/me/photos/48x48/$value")
+        except GraphError as error:
+            if error.status == 404:
+                return None
+            raise
+        return answer.content, answer.headers.get("content-type", "image/jpeg")
+
+    def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """A JSON resource, by its path after /v1.0. Raises GraphError."""
+        answer = self._call(f"{path}?{urlencode(params, safe='$,')}" if params else path)
+        try:
+            return json_object(answer)
+        except Unavailable as error:
+            raise GraphError(answer.status_code, error.reason) from error
+
+    def _call(self, path: str) -> HttpAnswer:
+        headers = {"Authorization": f"Bearer {self.access_token}", "Accept": "application/json"} | telemetry.outgoing()
+        try:
+            answer = self.http.request(
+                "GET", f"{self.url}/v1.0{path}", headers=headers, seconds=self._seconds_left(), repeatable=True
+            )
+        except Unavailable as error:
+            raise GraphError(0, error.reason) from error
+        if answer.status_code >= 300:
+            raise self._error(answer)
+        return answer
+
+    def _seconds_left(self) -> float | None:
+        if self.until is None:
+            return None
+        left = (self.until - self.now()).total_seconds()
+        if left <= 0:
+            raise GraphError(0, "out_of_time")
+        return left
+
+    def _error(self, answer: HttpAnswer) -> GraphError:
+        wait = self.http.retry_after(answer) if answer.status_code in (429, 503) else None
+        return GraphError(
+            answer.status_code,
+            _code(answer),
+            claims=claims_challenge(answer.headers.get("www-authenticate", "")) if answer.status_code == 401 else "",
+            retry_after=wait,
+            request_id=answer.headers.get("request-id", "")[:64],
+        )
+
+
+def claims_challenge(header: str) -> str:
+    """The claims of a WWW-Authenticate header with `error="insufficient_claims"`, as JSON text; "" when it has none.
+
+    "Claims challenges, claims requests, and client capabilities" of the Microsoft identity platform.
+    """
+    if "insufficient_claims" not in header or 'claims="' not in header:
+        return ""
+    encoded = header.split('claims="', 1)[1].split('"', 1)[0]
+    try:
+        text = base64.b64decode(
+            encoded + "=" * (-len(encoded) % 4), altchars=b"-_" if "-" in encoded or "_" in encoded else None
+        ).decode()
+        return text if isinstance(json.loads(text), dict) else ""
+    except ValueError:
+        return ""
+
+
+def _code(answer: HttpAnswer) -> str:
+    """Graph's `error.code`, when there is one."""
+    try:
+        error = json_object(answer).get("error")
+    except Unavailable:
+        return "unparsable"
+    code = error.get("code", "") if isinstance(error, dict) else ""
+    return str(code)[:80]

@@ -1,0 +1,113 @@
+"""Can this instance do its work? Storage and authority answer, and sweeps happen. For monitors, by GET /readyz."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as OutOfTime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.errors import StoreError
+from shared.heartbeat import PATIENCE, heartbeat
+from shared.settings import Settings
+from shared.store import AccountStore
+from shared.ticks import longest_gap
+from shared.transport import HttpClient, Unavailable, json_object
+
+SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `detail` names the trouble in a word or two, never an address or a secret."""
+
+    ok: bool
+    detail: str = ""
+
+
+class Health:
+    """Looks at what this instance depends on.
+
+    Each check has one thread: when a service hangs, further requests don't pile up behind it.
+
+    Args:
+        discovery_url: of the authority.
+        seconds: a check that has no answer by then has failed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: AccountStore,
+        http: HttpClient,
+        discovery_url: str,
+        *,
+        now: Callable[[], datetime],
+        seconds: float = SECONDS,
+    ) -> None:
+        self._tick = longest_gap(settings.sweep_schedule)
+        self._store = store
+        self._http = http
+        self._discovery_url = discovery_url
+        self._now = now
+        self._seconds = seconds
+        self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("storage", "authority")}
+        self._asked: dict[str, Future[dict[str, Check]]] = {}
+
+    def checks(self) -> dict[str, Check]:
+        """By name: `storage`, `authority` and `heartbeat`; all at the same time."""
+        asked = {"storage": self._ask("storage", self._storage), "authority": self._ask("authority", self._authority)}
+        found: dict[str, Check] = {}
+        for name, future in asked.items():
+            try:
+                found |= future.result(self._seconds)
+            except OutOfTime:
+                found[name] = Check(ok=False, detail="timeout")
+        return {"heartbeat": Check(ok=False, detail="unknown")} | found
+
+    def close(self) -> None:
+        """Ends its threads."""
+        for threads in self._threads.values():
+            threads.shutdown()
+
+    def _ask(self, name: str, check: Callable[[], dict[str, Check]]) -> Future[dict[str, Check]]:
+        """One question at a time: who comes meanwhile waits for the same answer."""
+        known = self._asked.get(name)
+        if known is None or known.done():
+            known = self._asked[name] = self._threads[name].submit(check)
+        return known
+
+    def _storage(self) -> dict[str, Check]:
+        try:
+            return {"heartbeat": self._heartbeat(), "storage": Check(ok=True)}
+        except StoreError as error:
+            return {"storage": Check(ok=False, detail=str(error))}
+
+    def _heartbeat(self) -> Check:
+        """Missing when a slot is overdue by more than three ticks and no sweep was recorded in that time: somebody who
+        can't be acted for keeps a slot overdue although sweeps come by."""
+        beat = heartbeat(self._store.slots(), self._now(), self._tick)
+        if beat.state != "missing":
+            return Check(ok=True, detail=beat.state)
+        latest = next(iter(self._store.recent_sweeps(1)), None)
+        if latest and self._now() - latest.started_at <= PATIENCE * self._tick:
+            return Check(ok=True, detail=latest.stopped or "behind")
+        return Check(ok=False, detail=f"no sweep for {_minutes(beat.late)} minutes")
+
+    def _authority(self) -> dict[str, Check]:
+        try:
+            answer = self._http.request("GET", self._discovery_url, seconds=self._seconds)
+            ok = answer.status_code == 200 and bool(json_object(answer).get("token_endpoint"))
+            return {"authority": Check(ok=ok, detail="" if ok else f"http_{answer.status_code}")}
+        except Unavailable as error:
+            return {"authority": Check(ok=False, detail=error.reason)}
+
+
+def as_json(checks: dict[str, Check]) -> dict[str, Any]:
+    """What /readyz answers."""
+    shown = {name: {"ok": check.ok, "detail": check.detail} for name, check in sorted(checks.items())}
+    return {"ready": all(check.ok for check in checks.values()), "checks": shown}
+
+
+def _minutes(late: timedelta) -> int:
+    return int(late.total_seconds() // 60)

@@ -1,0 +1,131 @@
+"""Who calls the API: what a bearer token must be, beyond being the authority's own (verification.py).
+
+"Access tokens in the Microsoft identity platform: validate tokens" and "Access token claims reference".
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.entra_errors import code_of
+from shared.errors import BearerRefused, Misconfigured, TryLater
+from shared.identity.challenge import api_scope, bearer_challenge
+from shared.identity.metadata import AuthorityRefused
+from shared.identity.results import person_of
+from shared.identity.verification import TokenRefused, Verifier
+from shared.lifecycle import Person
+from shared.settings import Settings
+from shared.transport import Throttled, Unavailable
+
+_VERSION = "2.0"
+_HEADER = re.compile(r"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")
+
+_WHY: Mapping[str, str] = {
+    "missing": "Send an access token for this API in the Authorization header.",
+    "malformed": "What came is not a signed JSON Web Token.",
+    "oversized": "The token is longer than any that the authority issues.",
+    "algorithm": "The token is not signed in a way that the authority uses.",
+    "unknown_key": "The token is signed with a key that the authority does not publish.",
+    "signature": "The signature of the token is wrong.",
+    "claims": "The token does not say what an access token for a person must say.",
+    "expired": "The token has expired.",
+    "not_yet_valid": "The token is not valid yet. Check the clock of whoever issued it.",
+    "audience": "The token is for another API.",
+    "version": "The token has another version than 2.0. Set requestedAccessTokenVersion to 2 in the app registration.",
+    "issuer": "The token is from another issuer.",
+    "tenant": "The organisation that the token is from may not use this API.",
+    "id_token": "This is an ID token, which speaks to the app that asked for it. Send an access token.",
+    "app_only": "The token is an app's own. This API acts for people: somebody must sign in.",
+    "scope": "The token does not carry the scope that this API asks for.",
+}
+_NOT_ENOUGH = ("app_only", "scope")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The person in whose name the API was called.
+
+    Attributes:
+        token: the access token for this API that the client sent.
+    """
+
+    person: Person
+    token: str = field(repr=False)
+
+
+class BearerTokens:
+    """Checks the tokens that come to the API."""
+
+    def __init__(self, settings: Settings, verifier: Verifier) -> None:
+        self._settings = settings
+        self._verifier = verifier
+        self._audience = (settings.client_id, f"api://{settings.client_id}")
+
+    def caller(self, authorization: str) -> Caller:
+        """Who calls, by the Authorization header.
+
+        Raises:
+            BearerRefused: with `code` "token_" and the reason.
+            TryLater, Misconfigured: the authority's keys can't be had.
+        """
+        try:
+            token = _token_in(authorization)
+            claims = self._verifier.verify(token, audience=self._audience, version=_VERSION)
+            self._check(claims)
+        except TokenRefused as error:
+            raise self._refusal(error.reason) from error
+        except Throttled as error:
+            raise TryLater("throttled", retry_after=error.after) from error
+        except AuthorityRefused as error:
+            raise Misconfigured(code_of(error.answer)) from error
+        except Unavailable as error:
+            raise TryLater(error.reason) from error
+        return Caller(person_of(claims), token)
+
+    def _check(self, claims: Mapping[str, Any]) -> None:
+        tenant = str(claims.get("tid", ""))
+        if not tenant or not claims.get("oid"):
+            raise TokenRefused("claims")
+        if f"/{tenant}/" not in str(claims["iss"]) or not self._settings.admits(tenant):
+            raise TokenRefused("tenant")
+        scopes = claims.get("scp")
+        if not scopes:
+            raise TokenRefused(_kind_without_scopes(claims))
+        if self._settings.api_scope not in str(scopes).split():
+            raise TokenRefused("scope")
+
+    def _refusal(self, reason: str) -> BearerRefused:
+        why = _WHY[reason]
+        if reason == "missing":  # whoever brought nothing did nothing wrong: no error is named (RFC 6750, 3.1)
+            return BearerRefused(why, challenge=bearer_challenge(self._settings), code="token_missing")
+        enough = reason not in _NOT_ENOUGH
+        challenge = bearer_challenge(
+            self._settings,
+            error="invalid_token" if enough else "insufficient_scope",
+            description=why,
+            scope="" if enough else api_scope(self._settings),
+        )
+        return BearerRefused(why, challenge=challenge, code=f"token_{reason}", status=401 if enough else 403)
+
+
+def _token_in(authorization: str) -> str:
+    """The token of `Bearer <token>` (RFC 6750, 2.1); other schemes are as good as nothing."""
+    if not re.match(r"(?i)bearer( |$)", authorization):
+        raise TokenRefused("missing")
+    found = _HEADER.fullmatch(authorization)
+    if not found:
+        raise TokenRefused("malformed")
+    return found[1]
+
+
+def _kind_without_scopes(claims: Mapping[str, Any]) -> str:
+    """What a token is that carries no delegated scope: an app's own, an ID token, or a person's with too little.
+
+    ID tokens name no client (`azp`); in an app's own token the subject is the app's object in the directory.
+    """
+    if claims.get("idtyp") == "app":
+        return "app_only"
+    if not claims.get("azp"):
+        return "id_token"
+    return "app_only" if claims.get("sub") == claims["oid"] or claims.get("roles") else "scope"

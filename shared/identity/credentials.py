@@ -1,0 +1,100 @@
+"""How this app proves to the token endpoint who it is: a secret, a certificate, or a managed identity.
+
+The last two are client assertions (RFC 7523). Signing takes tens of milliseconds, so one callable serves the process
+and keeps each assertion until it is near its end.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from azure.identity import ManagedIdentityCredential
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from msal.oauth2cli import JwtAssertionCreator
+
+from shared.errors import SettingsError
+from shared.settings import Settings
+
+_ASSERTION_SECONDS = 600
+_RENEW_BEFORE_SECONDS = 120
+_EXCHANGE_AUDIENCES = {
+    "login.microsoftonline.us": "api://AzureADTokenExchangeUSGov",
+    "login.partner.microsoftonline.cn": "api://AzureADTokenExchangeChina",
+}
+
+ClientCredential = str | dict[str, Any]
+
+
+def client_credential(settings: Settings) -> ClientCredential:
+    """MSAL's `client_credential`. Raises SettingsError when the certificate can't be read."""
+    if settings.client_secret:
+        return settings.client_secret
+    if settings.client_certificate:
+        return {"client_assertion": certificate_assertion(settings.client_id, _pem(settings.client_certificate))}
+    return {"client_assertion": managed_identity_assertion(settings)}
+
+
+class CertificateAssertion:
+    """A callable that signs client assertions with a certificate's key, one for each token endpoint, kept until near
+    its end.
+
+    Args:
+        pem: private key and certificate. The thumbprint (x5t#S256, RFC 7515, 4.1.8) is computed.
+    """
+
+    def __init__(self, client_id: str, pem: str, *, clock: Callable[[], float] = time.time) -> None:
+        certificate = x509.load_pem_x509_certificate(pem.encode())
+        thumbprint = certificate.fingerprint(SHA256()).hex()
+        self._client_id = client_id
+        self._creator = JwtAssertionCreator(pem, algorithm="PS256", sha256_thumbprint=thumbprint)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: dict[str, tuple[float, bytes]] = {}
+
+    def __call__(self, context: Mapping[str, str]) -> bytes:
+        """The assertion for `context["token_endpoint"]`."""
+        audience = context["token_endpoint"]
+        with self._lock:
+            until, assertion = self._kept.get(audience, (0.0, b""))
+            if until <= self._clock():
+                assertion = self._creator.create_normal_assertion(
+                    audience, self._client_id, expires_in=_ASSERTION_SECONDS
+                )
+                self._kept[audience] = (self._clock() + _ASSERTION_SECONDS - _RENEW_BEFORE_SECONDS, assertion)
+            return assertion
+
+
+def certificate_assertion(client_id: str, pem: str) -> CertificateAssertion:
+    """Checks the PEM text by signing once, so that a wrong one is a settings error and not everybody's failure."""
+    try:
+        assertion = CertificateAssertion(client_id, pem)
+        assertion({"token_endpoint": "https://localhost/"})
+    except (ValueError, TypeError) as error:
+        problem = (
+            "CLIENT_CERTIFICATE: a PEM certificate and its unencrypted private key are needed, one after the other"
+        )
+        raise SettingsError([problem]) from error
+    return assertion
+
+
+def managed_identity_assertion(settings: Settings) -> Callable[[], str]:
+    """A callable that gives the managed identity's token for the exchange with a federated credential; azure-identity
+    keeps it."""
+    credential = ManagedIdentityCredential(client_id=settings.storage_client_id or None)
+    host = settings.authority.split("/")[2] if settings.authority else ""
+    scope = _EXCHANGE_AUDIENCES.get(host, "api://AzureADTokenExchange") + "/.default"
+    return lambda: credential.get_token(scope).token
+
+
+def _pem(text: str) -> str:
+    if "-----BEGIN" in text:
+        return text.replace("\\n", "\n")
+    try:
+        return Path(text).read_text(encoding="ascii")
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            [f"CLIENT_CERTIFICATE: neither PEM text nor a readable PEM file ({type(error).__name__})"]
+        ) from error

@@ -1,0 +1,276 @@
+"""MSAL's confidential client, one for each acquisition, with the person's own token cache and nobody else's."""
+
+import re
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from msal import ConfidentialClientApplication, SerializableTokenCache
+
+from shared.accounts import Account, Outcome, Source, utc_now
+from shared.entra_errors import code_of, explain
+from shared.errors import Misconfigured, SignInFailed, TryLater
+from shared.identity import token_caches
+from shared.identity.classification import NO_REFRESH_TOKEN, OTHER_CLIENT, classify
+from shared.identity.credentials import ClientCredential, client_credential
+from shared.identity.metadata import AuthorityRefused, Metadata
+from shared.identity.results import Acquired, Exchanged, SignedIn, person_of
+from shared.identity.token_client import TokenClient
+from shared.identity.verification import TokenRefused, Verifier
+from shared.lifecycle import Person, Verdict
+from shared.parsers import RESERVED_SCOPES
+from shared.settings import Settings
+from shared.transport import HttpClient, Throttled, Unavailable
+
+_CAPABILITIES = ["CP1"]  # we can answer a claims challenge: "Continuous access evaluation enabled APIs"
+_NOT_GRANTS = RESERVED_SCOPES | {"email"}
+
+
+class Identity:
+    """Signs people in and acquires tokens for them.
+
+    Args:
+        now: the clock for the expiry that we record; MSAL reads its own.
+    """
+
+    def __init__(self, settings: Settings, http: HttpClient, *, now: Callable[[], datetime] = utc_now) -> None:
+        self._settings = settings
+        self._http = http
+        self._now = now
+        self._metadata = Metadata(http)
+        self._threads = threading.local()
+        # The answer comes by query, so that SameSite=Lax cookies come with it; the code is bound by PKCE and used once.
+        warnings.filterwarnings("ignore", message="response_mode='form_post' is recommended")
+
+    def begin_sign_in(self, *, login_hint: str = "", prompt: str = "", claims: str = "") -> tuple[str, dict[str, Any]]:
+        """Starts an authorization-code flow with PKCE, state and nonce.
+
+        Returns:
+            The URL to send the browser to, and the flow to keep for the callback (secret, without that URL).
+
+        Raises:
+            TryLater, Misconfigured: the authority's discovery failed.
+        """
+        try:
+            flow = self._application(SerializableTokenCache()).initiate_auth_code_flow(
+                list(self._settings.scopes),
+                redirect_uri=self._settings.redirect_uri,
+                login_hint=login_hint or None,
+                prompt=prompt or None,
+                claims_challenge=claims or None,
+            )
+        except (Throttled, Unavailable) as error:
+            raise _discovery_failed(error) from error
+        return str(flow.pop("auth_uri")), flow
+
+    def finish_sign_in(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> SignedIn:
+        """Redeems the code that came back, and verifies the id token that came for it.
+
+        Args:
+            flow: from `begin_sign_in`; its state has been compared already.
+            response: the query parameters of the callback.
+
+        Raises:
+            SignInFailed: the tenant refused, the code was used, or the id token is not to be trusted.
+        """
+        cache = SerializableTokenCache()
+        try:
+            result = self._application(cache).acquire_token_by_auth_code_flow(dict(flow), dict(response))
+        except (Throttled, Unavailable) as error:
+            raise _tenant_unreachable(error) from error
+        except (ValueError, RuntimeError) as error:  # state or nonce mismatch: MSAL raises plain ones
+            raise SignInFailed("Start again from the first page.", code="mismatch") from error
+        if "error" in result:
+            raise _refused(result | {"correlation_id": result.get("correlation_id", "")})
+        return self._signed_in(result, cache)
+
+    def acquire(self, account: Account, token_cache: str, *, claims: str = "", may_redeem: bool = True) -> Acquired:
+        """An access token for a person who is not here, for the scopes that they granted.
+
+        Args:
+            token_cache: the person's, as it was saved.
+            claims: a claims challenge: passes over the cached access token.
+            may_redeem: False raises LeaseNeeded when a token request would be sent.
+
+        Raises:
+            LeaseNeeded: see above. Nothing else: every other end is a verdict.
+        """
+        cache = SerializableTokenCache()
+        try:
+            token_caches.deserialize(cache, token_cache)
+        except ValueError:
+            return Acquired(Verdict(Outcome.UNREADABLE, code="token_cache"))
+        try:
+            application = self._application(
+                cache,
+                id_token=token_caches.stored_id_token(cache),
+                may_redeem=may_redeem,
+                # Where it was exchanged: a guest's refresh token would lead home from /organizations.
+                tenant_id=account.tenant_id if account.source is Source.ON_BEHALF_OF else "",
+            )
+            accounts = application.get_accounts()
+            result = application.acquire_token_silent_with_error(
+                list(account.scopes), accounts[0] if accounts else None, claims_challenge=claims or None
+            )
+        except (Throttled, Unavailable) as error:
+            return Acquired(_unanswered(error))
+        return self._acquired(result, cache)
+
+    def on_behalf_of(self, person: Person, token: str, *, claims: str = "") -> Exchanged:
+        """Exchanges a person's access token for this app's API for tokens for Microsoft Graph.
+
+        Args:
+            person, token: from a verified bearer token. The exchange happens in the tenant that the token is from.
+            claims: a claims challenge of Graph.
+
+        Raises:
+            SignInFailed: the answer speaks of somebody else, or is not to be trusted.
+        """
+        cache = SerializableTokenCache()
+        try:
+            # MSAL remembers a refusal of this very token for a minute; by then the person may have agreed.
+            application = self._application(cache, tenant_id=person.tenant_id, http_cache={})
+            result = application.acquire_token_on_behalf_of(
+                token, list(self._settings.scopes), claims_challenge=claims or None
+            )
+        except (Throttled, Unavailable) as error:
+            return Exchanged(Acquired(_unanswered(error)))
+        acquired = self._acquired(result, cache)
+        if not acquired.access_token:
+            return Exchanged(acquired)
+        signed_in = self._signed_in(result, cache)
+        if signed_in.person.account_id != person.account_id:
+            raise SignInFailed("The identity provider answered for somebody else.", code="other_person")
+        return Exchanged(acquired, signed_in)
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Verifies tokens that this authority issued."""
+        return Verifier(self._metadata, self.discovery_url)
+
+    @property
+    def discovery_url(self) -> str:
+        """Where the authority describes itself (OpenID Connect Discovery 1.0, 4)."""
+        authority, oidc = self._settings.authority, self._settings.oidc_authority
+        path = "/.well-known/openid-configuration"
+        return f"{oidc}{path}" if oidc else f"{authority}/v2.0{path}"
+
+    @cached_property
+    def _credential(self) -> ClientCredential:
+        return client_credential(self._settings)
+
+    def _application(
+        self,
+        cache: SerializableTokenCache,
+        *,
+        id_token: str = "",
+        may_redeem: bool = True,
+        tenant_id: str = "",
+        http_cache: dict[str, Any] | None = None,
+    ) -> ConfidentialClientApplication:
+        client = TokenClient(
+            self._http,
+            self._metadata,
+            id_token=id_token,
+            may_redeem=may_redeem,
+            repeatable=not self._settings.strict_rotation,
+        )
+        try:
+            return ConfidentialClientApplication(
+                self._settings.client_id,
+                client_credential=self._credential,
+                authority=self._authority(tenant_id) or None,
+                oidc_authority=self._settings.oidc_authority or None,
+                token_cache=cache,
+                http_client=client,
+                http_cache=self._http_cache if http_cache is None else http_cache,
+                instance_discovery=False,  # the settings name the authority; nobody else is asked about it
+                client_capabilities=_CAPABILITIES,
+            )
+        except (ValueError, KeyError) as error:  # MSAL's plain ones: another issuer, or a document without endpoints
+            raise AuthorityRefused({"error": "invalid_issuer"}) from error
+
+    def _authority(self, tenant_id: str) -> str:
+        """AUTHORITY; for one tenant, where AUTHORITY is for many."""
+        if not (tenant_id and self._settings.multi_tenant):
+            return self._settings.authority
+        return self._settings.authority.rpartition("/")[0] + f"/{tenant_id}"
+
+    @property
+    def _http_cache(self) -> dict[str, Any]:
+        """One a thread: MSAL locks it for each app object only."""
+        if not hasattr(self._threads, "http_cache"):
+            self._threads.http_cache = {}
+        cache: dict[str, Any] = self._threads.http_cache
+        return cache
+
+    def _acquired(self, result: dict[str, Any] | None, cache: SerializableTokenCache) -> Acquired:
+        if result is None:
+            return Acquired(_nothing_to_redeem(cache))
+        if "access_token" not in result:
+            return Acquired(classify(result))
+        fresh = result.get("token_source") == ConfidentialClientApplication._TOKEN_SOURCE_IDP
+        verdict = Verdict(Outcome.FRESH if fresh else Outcome.CACHED, token_expires_at=self._expires_at(result))
+        return Acquired(verdict, result["access_token"], cache.serialize() if cache.has_state_changed else None)
+
+    def _signed_in(self, result: Mapping[str, Any], cache: SerializableTokenCache) -> SignedIn:
+        try:
+            claims = self.verifier.verify(str(result.get("id_token", "")), audience=[self._settings.client_id])
+        except (Throttled, Unavailable) as error:
+            raise _tenant_unreachable(error) from error
+        except TokenRefused as error:
+            detail = "The identity provider's answer could not be verified. Start again from the first page."
+            raise SignInFailed(detail, code=f"id_token_{error.reason}") from error
+        person = person_of(
+            claims, home_account_id=token_caches.home_account_id(cache), oidc=bool(self._settings.oidc_authority)
+        )
+        granted = str(result.get("scope") or " ".join(self._settings.scopes)).split()
+        scopes = tuple(each for each in granted if each.lower() not in _NOT_GRANTS)
+        return SignedIn(person, scopes or self._settings.scopes, self._expires_at(result), cache.serialize())
+
+    def _expires_at(self, result: Mapping[str, Any]) -> datetime:
+        return self._now() + timedelta(seconds=int(result.get("expires_in", 0)))
+
+
+def _nothing_to_redeem(cache: SerializableTokenCache) -> Verdict:
+    """MSAL found no refresh token of ours. One for another client or host tells of our settings, not of the person."""
+    if token_caches.entries(cache, token_caches.CredentialType.REFRESH_TOKEN):
+        return Verdict(Outcome.MISCONFIGURED, code=OTHER_CLIENT)
+    return Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN)
+
+
+def _refused(answer: Mapping[str, Any]) -> SignInFailed:
+    code = code_of(answer)
+    meaning = explain(code)
+    reference = str(answer.get("correlation_id") or "")[:64] or _correlation_id(answer)
+    return SignInFailed(f"{meaning.happened} {meaning.remedy}", code=code, reference=reference)
+
+
+def _correlation_id(answer: Mapping[str, Any]) -> str:
+    """The redirect to our callback has it in `error_description` only."""
+    found = re.search(r"Correlation ID: ([0-9a-fA-F-]{36})", str(answer.get("error_description", ""))[:4000])
+    return found[1] if found else ""
+
+
+def _unanswered(error: Throttled | Unavailable) -> Verdict:
+    if isinstance(error, Throttled):
+        return Verdict(Outcome.THROTTLED, code="throttled", retry_after=error.after)
+    if isinstance(error, AuthorityRefused):
+        return classify(error.answer)
+    return Verdict(Outcome.UNAVAILABLE, code=error.reason)
+
+
+def _tenant_unreachable(error: Throttled | Unavailable) -> SignInFailed:
+    code = getattr(error, "reason", "throttled")
+    return SignInFailed("The identity provider can't be reached. Try again in a minute.", code=code, status=503)
+
+
+def _discovery_failed(error: Throttled | Unavailable) -> TryLater | Misconfigured:
+    if isinstance(error, AuthorityRefused):
+        return Misconfigured(code_of(error.answer))
+    if isinstance(error, Throttled):
+        return TryLater("throttled", retry_after=error.after)
+    return TryLater(error.reason)

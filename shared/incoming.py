@@ -1,0 +1,108 @@
+"""What an HTTP request tells: its session, its account, its query; and whether it may change anything."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import azure.functions as func
+
+from shared.accounts import Account
+from shared.errors import BadRequest, Forbidden, NotSignedIn, TooLarge
+from shared.services import Services
+from shared.session import Session, parse_cookies
+
+_LONGEST_QUERY = 8 * 1024
+
+
+def cookies_of(req: func.HttpRequest) -> dict[str, str]:
+    """Cookies by name."""
+    return parse_cookies(req.headers.get("cookie", ""))
+
+
+def query_of(req: func.HttpRequest) -> dict[str, str]:
+    """Query parameters by name. Read from the URL: the host joins repeated ones by a comma.
+
+    Raises:
+        BadRequest: a parameter is repeated. TooLarge.
+    """
+    # No urlsplit: it raises on a Host header such as "[", which anybody can send.
+    return _once_each(req.url.partition("?")[2].partition("#")[0])
+
+
+def form_of(req: func.HttpRequest) -> dict[str, str]:
+    """Fields of an application/x-www-form-urlencoded body. Raises BadRequest, TooLarge."""
+    return _once_each(req.get_body().decode("utf-8", errors="replace"))
+
+
+def _once_each(encoded: str) -> dict[str, str]:
+    if len(encoded) > _LONGEST_QUERY:
+        raise TooLarge("There are too many parameters, or too long ones.")
+    pairs = parse_qsl(encoded, keep_blank_values=True)
+    if len(pairs) != len({name for name, _ in pairs}):
+        raise BadRequest("A parameter is repeated.")
+    return {name: value for name, value in pairs if value}
+
+
+def refuse_other_sites(req: func.HttpRequest, base_url: str) -> None:
+    """Only our own pages may send what changes something (Origin, RFC 6454; else Sec-Fetch-Site). Raises Forbidden."""
+    origin = req.headers.get("origin")
+    ours = f"{urlsplit(base_url).scheme}://{urlsplit(base_url).netloc}".lower()
+    if origin == ours or (origin is None and req.headers.get("sec-fetch-site") == "same-origin"):
+        return
+    raise Forbidden("This must be sent from this app's own pages.", code="cross_site")
+
+
+def session_of(req: func.HttpRequest, app: Services) -> tuple[Session, Account] | None:
+    """The valid session and its account, by one read of the store; None when nobody is signed in here."""
+    session = app.sessions.read(cookies_of(req))
+    if session is None:
+        return None
+    account = app.store.get(session.account_id)
+    if account is None or account.session_generation != session.generation:
+        return None
+    if not app.settings.admits(account.tenant_id):
+        return None
+    return session, account
+
+
+def signed_in(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
+    """The same, for routes that need somebody. Raises NotSignedIn."""
+    found = session_of(req, app)
+    if found is None:
+        raise NotSignedIn("Sign in first.")
+    return found
+
+
+def is_operator(session: Session, app: Services) -> bool:
+    """Does this person have the role that ADMIN_ROLE names? Nobody has, when it is not set."""
+    return bool(app.settings.admin_role) and app.settings.admin_role in session.roles
+
+
+def operator(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
+    """The same, for operators' routes; looked at anew for each request. Raises NotSignedIn, Forbidden."""
+    session, account = signed_in(req, app)
+    if not is_operator(session, app):
+        raise Forbidden("This is for operators of this app.", code="not_an_operator")
+    return session, account
+
+
+def frame_of(session: Session, app: Services, here: str) -> dict[str, Any]:
+    """What layout.html shows around every page of somebody who is signed in, on the page `here`.
+
+    `photo_of` makes the photo's address another one for each person and each set of sessions: browsers keep it a while.
+    """
+    return {
+        "session": session,
+        "here": here,
+        "is_operator": is_operator(session, app),
+        "photo_of": hashlib.sha256(f"{session.account_id} {session.generation}".encode()).hexdigest()[:12],
+    }
+
+
+def text_of(values: Mapping[str, str], name: str, *, longest: int) -> str:
+    """A parameter, "" when absent. Raises BadRequest when it is longer than it can rightly be."""
+    value = values.get(name, "")
+    if len(value) > longest:
+        raise BadRequest(f"The parameter {name} is too long.")
+    return value

@@ -1,0 +1,73 @@
+"""Tells whoever listens on the queue `sign-in-required` that a person must come back. See docs/notifications.md.
+
+A message is sent first and noted on the account (`NotifiedAt`) afterwards. Until it is noted, the account stays due:
+after a crash in between the next sweep sends the same message, with the same id.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from shared.accounts import Account, Failure, State
+from shared.entra_errors import explain
+from shared.errors import StoreUnavailable
+from shared.services import Services
+from shared.settings import Settings
+from shared.sign_in_again import sealed_challenge, sign_in_path
+
+SIGN_IN_REQUIRED = "sign-in-required"
+
+logger = logging.getLogger(__name__)
+
+
+def is_owed(account: Account) -> bool:
+    """Must this person sign in again, and has nobody been told?"""
+    return _unannounced(account) is not None
+
+
+def send(accounts: Iterable[Account], app: Services) -> list[Account]:
+    """One message for each account that is owed one; gives those accounts back, noted but not yet saved.
+
+    Stops when the queue fails: who is left stays owed.
+    """
+    told = []
+    for account in accounts:
+        failure = _unannounced(account)
+        if failure is None:
+            continue
+        try:
+            app.queues.send(SIGN_IN_REQUIRED, json.dumps(_message(account, failure, app.settings)))
+        except StoreUnavailable as error:
+            logger.error("a notification could not be sent; the next sweep tries again: %s", error)
+            break
+        told.append(replace(account, failure=replace(failure, notified_at=app.now())))
+    return told
+
+
+def message_id(account_id: str, failure: Failure) -> str:
+    """The same for every message about one person's one absence: from the account and the failure's first time."""
+    return hashlib.sha256(f"{account_id} {failure.first_at.isoformat()}".encode()).hexdigest()[:32]
+
+
+def _unannounced(account: Account) -> Failure | None:
+    if account.state is State.NEEDS_SIGN_IN and account.failure and account.failure.notified_at is None:
+        return account.failure
+    return None
+
+
+def _message(account: Account, failure: Failure, settings: Settings) -> dict[str, Any]:
+    meaning = explain(failure.code)
+    challenge = sealed_challenge(failure.claims, settings.key_ring)
+    return {
+        "id": message_id(account.account_id, failure),
+        "account_id": account.account_id,
+        "username": account.username,
+        "code": failure.code,
+        "reason": meaning.happened,
+        "remedy": meaning.remedy,
+        "since": failure.first_at.isoformat(),
+        "link": settings.base_url + sign_in_path(username=account.username, code=failure.code, challenge=challenge),
+    }

@@ -1,0 +1,51 @@
+"""How fast this process may ask the token endpoint: Retry-After holds for all threads, and failures in a row make
+everybody pause."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from shared.accounts import Outcome
+from shared.identity.classification import NO_REFRESH_TOKEN, OTHER_CLIENT
+from shared.lifecycle import Verdict
+
+_FAILURES_BEFORE_PAUSE = 5
+_FIRST_PAUSE_SECONDS = 5.0
+_LONGEST_PAUSE_SECONDS = 120.0
+_DEFAULT_RETRY_AFTER_SECONDS = 10.0
+_ANSWERS = (Outcome.FRESH, Outcome.SIGN_IN_REQUIRED, Outcome.MISCONFIGURED)
+
+
+class Pace:
+    """Shared by all threads that act for absent people.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._not_before = 0.0
+        self._failures = 0
+
+    def seconds_to_wait(self) -> float:
+        """How long nobody may ask; 0 when asking is fine."""
+        return max(self._not_before - self._clock(), 0.0)
+
+    def heard(self, verdict: Verdict) -> None:
+        """Learns from an answer of the token endpoint, or from its absence. What fails during a pause was asked before
+        it, and tells nothing new."""
+        with self._lock:
+            if verdict.outcome is Outcome.THROTTLED:
+                self._pause(verdict.retry_after or _DEFAULT_RETRY_AFTER_SECONDS)
+            elif verdict.outcome is Outcome.UNAVAILABLE and not self.seconds_to_wait():
+                self._failures += 1
+                if self._failures >= _FAILURES_BEFORE_PAUSE:
+                    doublings = min(self._failures // _FAILURES_BEFORE_PAUSE - 1, 10)
+                    self._pause(min(_FIRST_PAUSE_SECONDS * (1 << doublings), _LONGEST_PAUSE_SECONDS))
+            elif verdict.outcome in _ANSWERS and verdict.code not in (NO_REFRESH_TOKEN, OTHER_CLIENT):
+                self._failures = 0
+
+    def _pause(self, seconds: float) -> None:
+        self._not_before = max(self._not_before, self._clock() + seconds)

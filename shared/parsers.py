@@ -1,0 +1,90 @@
+"""How the text of a setting becomes a value: each parser raises ValueError with what would do, never with the value."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+
+
+def duration(text: str) -> timedelta:
+    """`90s`, `5m`, `1h`, `90d` as a timedelta; greater than zero."""
+    match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
+    if not match or int(match[1]) == 0:
+        raise ValueError("a duration such as 90s, 5m, 1h or 90d is needed")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def https_url(text: str) -> str:
+    """An https URL without a trailing slash; plain http is taken on this machine only."""
+    url = urlsplit(text.strip())
+    local = url.scheme == "http" and url.hostname in _LOCAL_HOSTS
+    if not url.hostname or url.query or url.fragment or url.username or not (url.scheme == "https" or local):
+        raise ValueError("an https:// URL is needed (http:// only for localhost)")
+    return text.strip().rstrip("/")
+
+
+def authority_url(text: str) -> str:
+    """An https URL with a tenant in its path: MSAL takes no other."""
+    url = https_url(text)
+    if urlsplit(url).scheme != "https" or not urlsplit(url).path.strip("/"):
+        raise ValueError("https://<host>/<tenant id, domain, or organizations> is needed")
+    return url
+
+
+def scopes(text: str) -> tuple[str, ...]:
+    """Scopes by space or comma, in order, without those that MSAL adds itself (it refuses them from us)."""
+    wanted = dict.fromkeys(part for part in re.split(r"[\s,]+", text) if part and part.lower() not in RESERVED_SCOPES)
+    if not wanted:
+        raise ValueError("name at least one scope, for instance User.Read")
+    return tuple(wanted)
+
+
+def scope_name(text: str) -> str:
+    """A scope of this app's own API, without the resource before it."""
+    name = text.strip().rpartition("/")[2]
+    if not re.fullmatch(r"[\w.\-]{1,120}", name):
+        raise ValueError("the name of a scope is needed, for instance access_as_user")
+    return name
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Origins by space or comma, as browsers send them (RFC 6454). No wildcard: each is named."""
+    found = tuple(dict.fromkeys(https_url(part) for part in re.split(r"[\s,]+", text) if part))
+    if any(urlsplit(each).path for each in found):
+        raise ValueError("origins without a path are needed, for instance https://app.contoso.com")
+    return tuple(each.lower() for each in found)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Values by space or comma, lower case."""
+    return tuple(part.lower() for part in re.split(r"[\s,]+", text) if part)
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 to 10,000."""
+    if not text.strip().isdigit() or not 1 <= int(text) <= 10_000:
+        raise ValueError("a whole number from 1 to 10000 is needed")
+    return int(text)
+
+
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """A parser for a closed set of words."""
+
+    def parse(text: str) -> str:
+        if text.strip() not in allowed:
+            raise ValueError(f"one of {', '.join(allowed)} is needed")
+        return text.strip()
+
+    return parse
+
+
+def ncrontab(text: str) -> str:
+    """Six fields, seconds first. The Functions host reads the schedule itself; this only catches what it would
+    refuse."""
+    if len(text.split()) != 6:
+        raise ValueError("an NCRONTAB expression with six fields is needed, for instance 0 */5 * * * *")
+    return text.strip()

@@ -1,0 +1,39 @@
+"""Messages on Storage queues: the only calls of the Queues SDK. Text is base64, as the Functions host expects it."""
+
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64EncodePolicy
+
+from shared.errors import StoreUnavailable
+
+SWEEP_SLOTS = "sweep-slots"
+
+
+class Queues:
+    """The queues of one storage account; each is made when it is first needed."""
+
+    def __init__(self, service: QueueServiceClient) -> None:
+        self._service = service
+
+    def send(self, queue: str, text: str) -> None:
+        """Puts one message. Raises StoreUnavailable."""
+        client = self._service.get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy())
+        try:
+            self._send(client, text)
+        except HttpResponseError as error:
+            raise StoreUnavailable(
+                f"send to {queue}", error.status_code, str(getattr(error, "error_code", "") or "")
+            ) from error
+        except AzureError as error:
+            raise StoreUnavailable(f"send to {queue}", None, type(error).__name__) from error
+
+    def close(self) -> None:
+        """Ends its connections."""
+        self._service.close()
+
+    @staticmethod
+    def _send(client: QueueClient, text: str) -> None:
+        try:
+            client.send_message(text)
+        except ResourceNotFoundError:
+            client.create_queue()
+            client.send_message(text)

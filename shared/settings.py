@@ -1,0 +1,264 @@
+"""The one reader of the environment.
+
+`from_environment()` gives a frozen `Settings` or raises one `SettingsError` that lists everything that is wrong.
+Each field says its own name, parser and purpose, so that docs/settings.md can be held against this file.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from datetime import timedelta
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+from shared.errors import SettingsError
+from shared.parsers import (
+    authority_url,
+    duration,
+    https_url,
+    ncrontab,
+    one_of,
+    origins,
+    positive,
+    scope_name,
+    scopes,
+    words,
+)
+from shared.sealing import KeyRing
+
+_KEY_VAULT_REFERENCE = "@Microsoft.KeyVault("
+
+
+def setting(
+    name: str,
+    purpose: str,
+    *,
+    parse: Callable[[str], Any] = str.strip,
+    default: str | None = None,
+    secret: bool = False,
+) -> Any:
+    """A field of `Settings`: required when it has no default. The default is parsed like a value; "" means not set. A
+    secret is in no repr and, by shared/redaction.py, in no log."""
+    metadata = {"name": name, "purpose": purpose, "parse": parse, "default": default, "secret": secret}
+    return field(metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything the app can be told. Durations are timedeltas, URLs have no trailing slash, an unset text is ""."""
+
+    client_id: str = setting("CLIENT_ID", "application (client) ID of the app registration")
+    client_secret: str = setting("CLIENT_SECRET", "the app's client secret", default="", secret=True)
+    client_certificate: str = setting(
+        "CLIENT_CERTIFICATE",
+        "instead of a secret: certificate and private key, PEM text or the path of a PEM file",
+        default="",
+        secret=True,
+    )
+    client_assertion: str = setting(
+        "CLIENT_ASSERTION",
+        "instead of a secret: managed-identity (a federated credential of the app registration)",
+        parse=one_of("", "managed-identity"),
+        default="",
+    )
+    authority: str = setting(
+        "AUTHORITY",
+        "https://login.microsoftonline.com/<tenant id>, or /organizations for many tenants; or a national cloud's",
+        parse=authority_url,
+        default="",
+    )
+    oidc_authority: str = setting(
+        "OIDC_AUTHORITY", "instead of AUTHORITY: the issuer URL of any OpenID provider", parse=authority_url, default=""
+    )
+    refresh_token_rotation: Literal["", "reusable", "strict"] = setting(
+        "REFRESH_TOKEN_ROTATION",
+        "strict: a refresh token may be used once (default with OIDC_AUTHORITY); reusable: as Entra's (default)",
+        parse=one_of("", "reusable", "strict"),
+        default="",
+    )
+    allowed_tenants: tuple[str, ...] = setting(
+        "ALLOWED_TENANTS",
+        "tenant IDs that may sign in, by comma; empty: whoever AUTHORITY lets in",
+        parse=words,
+        default="",
+    )
+    scopes: tuple[str, ...] = setting(
+        "SCOPES", "delegated permissions to ask for, by space", parse=scopes, default="User.Read"
+    )
+    graph_url: str = setting(
+        "GRAPH_URL",
+        "Microsoft Graph; another host for a national cloud",
+        parse=https_url,
+        default="https://graph.microsoft.com",
+    )
+    base_url: str = setting(
+        "BASE_URL", "the app's public URL, for instance https://contoso.azurewebsites.net", parse=https_url
+    )
+    tables_connection_string: str = setting(
+        "TABLES_CONNECTION_STRING",
+        "storage account of the tables; default: AzureWebJobsStorage",
+        default="",
+        secret=True,
+    )
+    tables_endpoint: str = setting(
+        "TABLES_ENDPOINT",
+        "instead: https://<account>.table.core.windows.net, with a managed identity",
+        parse=https_url,
+        default="",
+    )
+    storage_connection_string: str = setting(
+        "AzureWebJobsStorage", "the Functions host's storage account; its queues are used too", default="", secret=True
+    )
+    storage_account_name: str = setting(
+        "AzureWebJobsStorage__accountName", "the same by name, with a managed identity", default=""
+    )
+    storage_table_uri: str = setting(
+        "AzureWebJobsStorage__tableServiceUri", "the same by table endpoint", parse=https_url, default=""
+    )
+    storage_queue_uri: str = setting(
+        "AzureWebJobsStorage__queueServiceUri", "the same by queue endpoint", parse=https_url, default=""
+    )
+    storage_client_id: str = setting(
+        "AzureWebJobsStorage__clientId", "client ID of a user-assigned managed identity", default=""
+    )
+    key_ring: KeyRing = setting(
+        "ENCRYPTION_KEYS",
+        "keys that seal token caches and cookies, newest first: `python3 dev.py keys new` makes one",
+        parse=KeyRing.parse,
+    )
+    sweep_schedule: str = setting(
+        "SWEEP_SCHEDULE", "NCRONTAB: when the timer looks who is due", parse=ncrontab, default="0 */5 * * * *"
+    )
+    sweep_every: timedelta = setting("SWEEP_EVERY", "how often one person is swept", parse=duration, default="60m")
+    absent_after: timedelta = setting(
+        "ABSENT_AFTER", "a person who did nothing for so long counts as away", parse=duration, default="5m"
+    )
+    sweep_concurrency: int = setting(
+        "SWEEP_CONCURRENCY", "token requests at the same time in one process", parse=positive, default="64"
+    )
+    sweep_fanout: Literal["inline", "queue"] = setting(
+        "SWEEP_FANOUT",
+        "inline: the timer sweeps; queue: it puts one message a due slot on a queue",
+        parse=one_of("inline", "queue"),
+        default="inline",
+    )
+    admin_role: str = setting("ADMIN_ROLE", "app role whose holders see everybody's state", default="")
+    api_scope: str = setting(
+        "API_SCOPE",
+        "scope that bearer tokens for /api must carry; the full form api://<client id>/access_as_user is taken too",
+        parse=scope_name,
+        default="access_as_user",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "CORS_ORIGINS",
+        "origins whose scripts may call /api, by space, for instance https://app.contoso.com; empty: none",
+        parse=origins,
+        default="",
+    )
+    retention: timedelta = setting(
+        "RETENTION", "a row without a usable token is deleted after this time", parse=duration, default="90d"
+    )
+    session_idle: timedelta = setting(
+        "SESSION_IDLE", "a browser session ends after so long without a request", parse=duration, default="1h"
+    )
+    session_absolute: timedelta = setting(
+        "SESSION_ABSOLUTE", "a browser session ends after so long, whatever happens", parse=duration, default="12h"
+    )
+    ca_bundle: str = setting(
+        "REQUESTS_CA_BUNDLE", "PEM file of certificate authorities to trust; default: certifi's", default=""
+    )
+    ssl_cert_file: str = setting("SSL_CERT_FILE", "the same, when REQUESTS_CA_BUNDLE is not set", default="")
+
+    @property
+    def strict_rotation(self) -> bool:
+        """May a refresh token be used once only?"""
+        return (self.refresh_token_rotation or ("strict" if self.oidc_authority else "reusable")) == "strict"
+
+    @property
+    def multi_tenant(self) -> bool:
+        """Does AUTHORITY let people of more than one tenant in?"""
+        tenant = urlsplit(self.authority).path.strip("/").lower()
+        return tenant in ("organizations", "common", "consumers")
+
+    def admits(self, tenant_id: str) -> bool:
+        """May people of this tenant use the app?"""
+        return not self.allowed_tenants or tenant_id.lower() in self.allowed_tenants
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Is the app reached over https?"""
+        return self.base_url.startswith("https://")
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the tenant sends people back to; register exactly this one."""
+        return f"{self.base_url}/signin/callback"
+
+
+def from_environment() -> Settings:
+    """The settings of this process. Raises SettingsError."""
+    return load(os.environ)
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`.
+
+    Raises:
+        SettingsError: with one line for each thing that is missing, malformed or contradictory.
+    """
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    for each in fields(Settings):
+        try:
+            values[each.name] = _value(each, environ.get(each.metadata["name"], "").strip())
+        except ValueError as error:
+            problems.append(f"{each.metadata['name']}: {error} ({each.metadata['purpose']})")
+    problems += _contradictions(environ)
+    if problems:
+        raise SettingsError(problems)
+    return Settings(**values)
+
+
+def _value(each: Field[Any], text: str) -> Any:
+    if text.startswith(_KEY_VAULT_REFERENCE):
+        raise ValueError(
+            "a Key Vault reference that did not resolve: check the secret's name, and the identity's role on the vault"
+        )
+    default = cast("str | None", each.metadata["default"])
+    text = text or (default or "")
+    if not text:
+        if default is None:
+            raise ValueError("missing")
+        return () if each.type == tuple[str, ...] else ""
+    return each.metadata["parse"](text)
+
+
+def _contradictions(environ: Mapping[str, str]) -> list[str]:
+    def given(*names: str) -> list[str]:
+        return [name for name in names if environ.get(name, "").strip()]
+
+    problems = []
+    if len(given("CLIENT_SECRET", "CLIENT_CERTIFICATE", "CLIENT_ASSERTION")) != 1:
+        problems.append("CLIENT_SECRET, CLIENT_CERTIFICATE, CLIENT_ASSERTION: set exactly one of them")
+    if len(given("AUTHORITY", "OIDC_AUTHORITY")) != 1:
+        problems.append("AUTHORITY, OIDC_AUTHORITY: set exactly one of them")
+    if not given(
+        "TABLES_CONNECTION_STRING",
+        "TABLES_ENDPOINT",
+        "AzureWebJobsStorage",
+        "AzureWebJobsStorage__accountName",
+        "AzureWebJobsStorage__tableServiceUri",
+    ):
+        problems.append(
+            "AzureWebJobsStorage: missing (a storage account's connection string; Azurite: UseDevelopmentStorage=true)"
+        )
+    return problems
+
+
+def documented() -> list[tuple[str, str, str]]:
+    """Name, default ("" is none, "required" is no default) and purpose of every setting, for docs and tests."""
+    rows = []
+    for each in fields(Settings):
+        default = each.metadata["default"]
+        rows.append((each.metadata["name"], "required" if default is None else default, each.metadata["purpose"]))
+    return rows

@@ -1,0 +1,166 @@
+"""An account store in memory: for tests of what stands on a store, and the model of the contract."""
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from shared.accounts import EPOCH, Account, State, all_slots
+from shared.errors import Conflict, StoreError
+from shared.store.protocol import AccountPage, Headcount, Slot, SweepRecord
+from shared.store.rows import from_entity, summary, to_entity
+
+_PAGE = 200
+
+
+class MemoryAccountStore:
+    """`AccountStore` in a dict. Rows go through the same conversion as the real ones, so the same limits hold."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._versions = itertools.count(1)
+        self._accounts: dict[str, Account] = {}
+        self._slots: dict[str, Slot] = {}
+        self._sweeps: list[SweepRecord] = []
+
+    def get(self, account_id: str) -> Account | None:
+        """See AccountStore."""
+        with self._lock:
+            return self._accounts.get(account_id)
+
+    def save(self, account: Account) -> Account:
+        """See AccountStore."""
+        entity = to_entity(account)
+        with self._lock:
+            self._expect(account)
+            saved = from_entity(entity, self._etag())
+            self._accounts[account.account_id] = saved
+            return saved
+
+    def save_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
+        """See AccountStore."""
+        return [_tried(self.save, account) for account in accounts]
+
+    def touch(self, account: Account) -> Account:
+        """See AccountStore."""
+        with self._lock:
+            self._expect(account)
+            known = self._accounts.get(account.account_id)
+            if known is None:
+                raise Conflict(account.account_id)
+            touched = replace(
+                known,
+                last_activity=account.last_activity,
+                due_at=account.due_at,
+                lease=account.lease,
+                etag=self._etag(),
+            )
+            self._accounts[account.account_id] = touched
+            return touched
+
+    def touch_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
+        """See AccountStore."""
+        return [_tried(self.touch, account) for account in accounts]
+
+    def delete(self, account_id: str, *, etag: str | None = None) -> bool:
+        """See AccountStore."""
+        with self._lock:
+            known = self._accounts.get(account_id)
+            if known is None:
+                return False
+            if etag is not None and etag != known.etag:
+                raise Conflict(account_id)
+            del self._accounts[account_id]
+            return True
+
+    def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
+        """See AccountStore."""
+        with self._lock:
+            found = [each for each in self._accounts.values() if each.slot == slot and each.due_at <= now]
+        for start in range(0, len(found), _PAGE):
+            yield found[start : start + _PAGE]
+
+    def earliest_due(self, slot: str, before: datetime) -> datetime | None:
+        """See AccountStore."""
+        with self._lock:
+            times = [each.due_at for each in self._accounts.values() if each.slot == slot and each.due_at < before]
+        return min(times, default=None)
+
+    def slots(self) -> list[Slot]:
+        """See AccountStore."""
+        with self._lock:
+            return [self._slots.get(name, Slot(name, EPOCH)) for name in all_slots()]
+
+    def lower_hint(self, slot: str, due_at: datetime) -> None:
+        """See AccountStore."""
+        with self._lock:
+            known = self._slots.get(slot)
+            lowest = min(known.next_due_at, due_at) if known else due_at
+            self._slots[slot] = Slot(slot, lowest, self._etag())
+
+    def set_hint(self, slot: Slot, next_due_at: datetime) -> Slot | None:
+        """See AccountStore."""
+        with self._lock:
+            known = self._slots.get(slot.name)
+            if (known.etag if known else None) != slot.etag:
+                return None
+            self._slots[slot.name] = Slot(slot.name, next_due_at, self._etag())
+            return self._slots[slot.name]
+
+    def record_sweep(self, record: SweepRecord) -> None:
+        """See AccountStore."""
+        with self._lock:
+            self._sweeps.append(record)
+
+    def recent_sweeps(self, most: int) -> list[SweepRecord]:
+        """See AccountStore."""
+        with self._lock:
+            return sorted(self._sweeps, key=lambda each: each.started_at, reverse=True)[:most]
+
+    def listed(
+        self,
+        *,
+        state: State | None = None,
+        username: str = "",
+        due_before: datetime | None = None,
+        cursor: str = "",
+        most: int = 50,
+    ) -> AccountPage:
+        """See AccountStore."""
+        with self._lock:
+            known = sorted(self._accounts.values(), key=lambda each: (each.slot, each.account_id))
+        found = [
+            summary(to_entity(each))
+            for each in known
+            if state in (None, each.state)
+            and each.username.casefold().startswith(username.casefold())
+            and (due_before is None or each.due_at < due_before)
+        ]
+        start = int(cursor or 0)
+        end = start + most
+        return AccountPage(tuple(found[start:end]), str(end) if end < len(found) else "")
+
+    def counted(self, overdue_before: datetime) -> Headcount:
+        """See AccountStore."""
+        with self._lock:
+            known = list(self._accounts.values())
+        states = Counter(each.state for each in known)
+        overdue = sum(each.due_at < overdue_before for each in known)
+        return Headcount({each: states[each] for each in State}, overdue)
+
+    def _expect(self, account: Account) -> None:
+        known = self._accounts.get(account.account_id)
+        if (known.etag if known else None) != account.etag:
+            raise Conflict(account.account_id)
+
+    def _etag(self) -> str:
+        return f'W/"{next(self._versions)}"'
+
+
+def _tried(write: Callable[[Account], Account], account: Account) -> Account | StoreError:
+    try:
+        return write(account)
+    except StoreError as error:
+        return error

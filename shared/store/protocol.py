@@ -1,0 +1,192 @@
+"""What an account store can do.
+
+Every write of an account names the ETag that the account was read with (`Account.etag`); `None` means "must not exist
+yet".
+
+The hint protocol, which loses nobody: who makes an account due earlier saves the account *first* and then calls
+`lower_hint`, which always writes, so that the hint's ETag moves. A sweep claims a slot with the ETag that it read,
+scans, saves, reads the earliest `DueAt` again and finishes with the ETag of its claim; when that has moved, somebody
+lowered the hint: it stays as it is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from shared.accounts import Account, Failure, Source, State
+from shared.errors import StoreError
+
+MOST_CACHE_BYTES = 880 * 1024  # a row takes 1 MiB, and both JSON texts twice their bytes (a table's text is UTF-16)
+MOST_JSON_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One row of the table Slots.
+
+    Attributes:
+        next_due_at: a lower bound of `DueAt` over the accounts in this slot.
+        etag: of the row; None when the slot has no row yet (then it counts as due).
+    """
+
+    name: str
+    next_due_at: datetime
+    etag: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepRecord:
+    """What one sweep did: one row of the table Sweeps.
+
+    Attributes:
+        counts: people by outcome, and `deleted`.
+        seconds: wall clock.
+        oldest_overdue: seconds by which the most overdue person was late when their turn came.
+        stopped: why the sweep ended early, or "".
+    """
+
+    started_at: datetime
+    seconds: float
+    slots: int
+    counts: dict[str, int] = field(default_factory=dict)
+    oldest_overdue: float = 0.0
+    stopped: str = ""
+
+    @property
+    def people(self) -> int:
+        """Whose turn it was."""
+        return sum(self.counts.values())
+
+    @property
+    def rate(self) -> float:
+        """People a second."""
+        return self.people / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSummary:
+    """What a list shows of one account: everything but its token cache, its tasks' state and `extra`."""
+
+    account_id: str
+    username: str
+    tenant_id: str
+    source: Source
+    state: State
+    due_at: datetime
+    last_activity: datetime
+    last_swept_at: datetime | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """Some accounts of a list.
+
+    Attributes:
+        cursor: where the list goes on; "" at its end.
+    """
+
+    accounts: tuple[AccountSummary, ...]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headcount:
+    """How many accounts there are.
+
+    Attributes:
+        states: accounts by state; every state is there.
+        overdue: of all of them, those who were due before the time asked about.
+    """
+
+    states: dict[State, int]
+    overdue: int
+
+
+class AccountStore(Protocol):
+    """Accounts, the slots' hints, and the record of sweeps.
+
+    All methods raise `StoreUnavailable` when the storage can't be reached or refuses.
+    """
+
+    def get(self, account_id: str) -> Account | None:
+        """The account, or None when there is none."""
+        ...
+
+    def save(self, account: Account) -> Account:
+        """Writes the whole account: activity and token cache in one write. Gives it back with its new ETag.
+
+        Raises:
+            Conflict: the row changed, appeared or vanished since `account.etag`.
+            RowTooLarge: the stored row is untouched.
+        """
+        ...
+
+    def save_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
+        """`save` for accounts of one slot, in as few transactions as fit; one result an account, in order."""
+        ...
+
+    def touch(self, account: Account) -> Account:
+        """Writes LastActivity, DueAt and the lease only. Raises Conflict."""
+        ...
+
+    def touch_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
+        """`touch` for accounts of one slot, in as few transactions as fit; one result an account, in order."""
+        ...
+
+    def delete(self, account_id: str, *, etag: str | None = None) -> bool:
+        """Removes the row (if it is still as `etag` says); False when there was none. Raises Conflict."""
+        ...
+
+    def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
+        """Pages of the accounts in `slot` that are due."""
+        ...
+
+    def earliest_due(self, slot: str, before: datetime) -> datetime | None:
+        """The smallest `DueAt` in `slot` that lies before `before`."""
+        ...
+
+    def slots(self) -> list[Slot]:
+        """All slots, by one small read."""
+        ...
+
+    def lower_hint(self, slot: str, due_at: datetime) -> None:
+        """After an account became due at `due_at`: lowers the slot's hint, and writes it in any case."""
+        ...
+
+    def set_hint(self, slot: Slot, next_due_at: datetime) -> Slot | None:
+        """Moves the hint of a slot that is still as `slot.etag` says: claims it, or finishes. None: somebody was
+        faster."""
+        ...
+
+    def record_sweep(self, record: SweepRecord) -> None:
+        """Keeps what a sweep did."""
+        ...
+
+    def recent_sweeps(self, most: int) -> list[SweepRecord]:
+        """What the last sweeps did, newest first."""
+        ...
+
+    def listed(
+        self,
+        *,
+        state: State | None = None,
+        username: str = "",
+        due_before: datetime | None = None,
+        cursor: str = "",
+        most: int = 50,
+    ) -> AccountPage:
+        """Accounts in no order that means anything: all, or those in one state, whose username begins with `username`
+        (any case), who were due before a time.
+
+        A page has about `most` of them, and may have fewer, or none, before the end: it is a scan, cut into requests.
+
+        Raises:
+            ValueError: `cursor` is not one that a page of this list gave.
+        """
+        ...
+
+    def counted(self, overdue_before: datetime) -> Headcount:
+        """Counts everybody: a scan over keys, states and due times. Table Storage counts nothing itself."""
+        ...

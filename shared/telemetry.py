@@ -1,0 +1,123 @@
+"""Spans and metrics, by OpenTelemetry's API. Without an SDK in the process all of it does nothing, at almost no cost.
+
+Who exports them is not decided here: docs/operations.md. No span and no metric names a person.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from opentelemetry import context, metrics, trace
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+if TYPE_CHECKING:
+    from shared.store import Slot, SweepRecord
+
+_tracer = trace.get_tracer("understudy")
+_meter = metrics.get_meter("understudy")
+_people = _meter.create_counter("understudy.people", "{person}", "people whose turn it was, by outcome")
+_seconds = _meter.create_histogram("understudy.sweep.seconds", "s", "how long a sweep took")
+_overdue = _meter.create_gauge("understudy.sweep.oldest_overdue", "s", "by how much the most overdue person was late")
+_token_seconds = _meter.create_histogram("understudy.token.seconds", "s", "the token endpoint's answers, by result")
+_storage_seconds = _meter.create_histogram("understudy.storage.seconds", "s", "the storage account's answers")
+_w3c = TraceContextTextMapPropagator()  # no baggage: what a caller put there is not Microsoft Graph's
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+def a_sweep(
+    method: "Callable[[S, Sequence[Slot]], SweepRecord | None]",
+) -> "Callable[[S, Sequence[Slot]], SweepRecord | None]":
+    """A span around a sweep that has slots to look at, and its metrics."""
+
+    @wraps(method)
+    def traced(self: S, slots: "Sequence[Slot]") -> "SweepRecord | None":
+        if not slots:
+            return method(self, slots)
+        with _tracer.start_as_current_span("sweep") as span:
+            record = method(self, slots)
+            if record is not None:
+                _note(span, record)
+            return record
+
+    return traced
+
+
+def a_slot(method: "Callable[[S, Slot], None]") -> "Callable[[S, Slot], None]":
+    """A span around one slot of a sweep."""
+
+    @wraps(method)
+    def traced(self: S, slot: "Slot") -> None:
+        with _tracer.start_as_current_span("slot", attributes={"understudy.slot": slot.name}):
+            method(self, slot)
+
+    return traced
+
+
+def carried(function: Callable[P, R]) -> Callable[P, R]:
+    """The function for another thread, where it belongs to the trace of this one."""
+    here = context.get_current()
+
+    def there(*args: P.args, **kwargs: P.kwargs) -> R:
+        token = context.attach(here)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            context.detach(token)
+
+    return there
+
+
+@contextmanager
+def of_request(headers: Mapping[str, str]) -> Iterator[None]:
+    """What is done for this request belongs to the caller's trace (W3C Trace Context), unless the Functions worker has
+    set one already: then that is the caller's child."""
+    if trace.get_current_span().get_span_context().is_valid:
+        yield
+        return
+    carrier = {name: headers.get(name, "") for name in ("traceparent", "tracestate")}
+    token = context.attach(_w3c.extract(carrier))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def outgoing() -> dict[str, str]:
+    """Headers that let the called service join the current trace; none when there is no trace."""
+    headers: dict[str, str] = {}
+    _w3c.inject(headers)
+    return headers
+
+
+@contextmanager
+def token_request(grant: str) -> Iterator[Callable[[int], None]]:
+    """Times one token request. Call what it gives with the answer's status; not called, there was no answer."""
+    began = time.perf_counter()
+    results = ["no_answer"]
+    try:
+        yield lambda status: results.append(str(status))
+    finally:
+        seconds = time.perf_counter() - began
+        _token_seconds.record(seconds, {"understudy.grant": grant, "understudy.result": results[-1]})
+
+
+def storage_answered(response: Any, *_: Any, **__: Any) -> None:
+    """A hook for `requests`: one answer of the storage account."""
+    attributes = {"understudy.method": str(response.request.method), "understudy.result": str(response.status_code)}
+    _storage_seconds.record(response.elapsed.total_seconds(), attributes)
+
+
+def _note(span: trace.Span, record: "SweepRecord") -> None:
+    span.set_attribute("understudy.slots", record.slots)
+    for outcome, count in record.counts.items():
+        span.set_attribute(f"understudy.people.{outcome}", count)
+        _people.add(count, {"understudy.outcome": outcome})
+    if record.stopped:
+        span.set_status(trace.StatusCode.ERROR, record.stopped)
+    _seconds.record(record.seconds)
+    _overdue.set(record.oldest_overdue)

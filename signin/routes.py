@@ -1,0 +1,77 @@
+"""GET /, /style.css, /icon.svg, /signin, /signin/callback; POST /signout."""
+
+import azure.functions as func
+
+from shared import responses
+from shared.incoming import cookies_of, form_of, frame_of, query_of, refuse_other_sites, session_of
+from shared.responses import answered
+from shared.services import services
+from signin import sign_in
+from signin.home import home as home_of
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("home")
+@blueprint.route("{ignored:maxlength(0)?}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def home(req: func.HttpRequest) -> func.HttpResponse:
+    """What this app does in people's name; for somebody signed in, what it did in theirs."""
+    app = services()
+    found = session_of(req, app)
+    if found is None:
+        return responses.page("welcome.html", scopes=app.settings.scopes, every=app.settings.sweep_every)
+    session, account = found
+    renewed = app.sessions.renewed(session)
+    return responses.page(
+        "home.html",
+        cookies=[renewed] if renewed else [],
+        home=home_of(session, account, app),
+        **frame_of(session, app, "/"),
+    )
+
+
+@blueprint.function_name("style")
+@blueprint.route("style.css", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def style(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
+    """The stylesheet of all pages."""
+    return responses.stylesheet()
+
+
+@blueprint.function_name("icon")
+@blueprint.route("icon.svg", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+def icon(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
+    """The app's sign."""
+    return responses.icon()
+
+
+@blueprint.function_name("signin")
+@blueprint.route("signin", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def begin(req: func.HttpRequest) -> func.HttpResponse:
+    """Sends the browser to the tenant's sign-in page."""
+    url, cookies = sign_in.begin(query_of(req), cookies_of(req), services())
+    return responses.redirect(url, cookies=cookies)
+
+
+@blueprint.function_name("signin_callback")
+@blueprint.route("signin/callback", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def callback(req: func.HttpRequest) -> func.HttpResponse:
+    """Where the tenant sends the browser back to."""
+    url, cookies = sign_in.finish(query_of(req), cookies_of(req), services())
+    return responses.redirect(url, cookies=cookies)
+
+
+@blueprint.function_name("signout")
+@blueprint.route("signout", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@answered
+def signout(req: func.HttpRequest) -> func.HttpResponse:
+    """Ends the sessions of this person; without `keep=background-work`, their row too."""
+    app = services()
+    refuse_other_sites(req, app.settings.base_url)
+    keep = form_of(req).get("keep") == "background-work"
+    found = session_of(req, app)
+    if found is not None:
+        sign_in.sign_out(found[1], app, keep_background_work=keep)
+    return responses.redirect("/", cookies=[app.sessions.end()])

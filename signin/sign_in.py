@@ -1,0 +1,87 @@
+"""Signing in and out: what happens between a request and the account store."""
+
+import contextlib
+import logging
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+from shared.accounts import Account
+from shared.enrolment import remember
+from shared.errors import BadRequest, Conflict, Forbidden, SignInFailed
+from shared.identity import SignedIn
+from shared.services import Services
+from shared.session import Cookie
+from shared.sign_in_again import opened_challenge
+
+_LOCAL_PATH = re.compile(r"/(?!/)[A-Za-z0-9_\-./?=&]{0,200}")
+_PROMPTS = ("", "login", "consent", "select_account")
+_LONGEST_PARAMETER = 4096
+
+logger = logging.getLogger(__name__)
+
+
+def local_path(text: str) -> str:
+    """`text` when it is a path of this app, "/" when it is empty. Raises BadRequest: nobody is sent elsewhere."""
+    if not text:
+        return "/"
+    if not _LOCAL_PATH.fullmatch(text) or "//" in text:
+        raise BadRequest("The page to go to must be a path of this app.", code="bad_next")
+    return text
+
+
+def begin(query: Mapping[str, str], cookies: Mapping[str, str], app: Services) -> tuple[str, list[Cookie]]:
+    """The authorize URL, and the cookies that remember this tab's flow. Writes nothing to storage."""
+    next_path = local_path(query.get("next", ""))
+    prompt = query.get("prompt", "")
+    if prompt not in _PROMPTS:
+        raise BadRequest(f"prompt must be one of {', '.join(filter(None, _PROMPTS))}.")
+    claims = opened_challenge(query.get("challenge", ""), app.settings.key_ring)
+    url, flow = app.identity.begin_sign_in(login_hint=query.get("login_hint", "")[:200], prompt=prompt, claims=claims)
+    return url, app.sessions.keep_flow(flow, next_path, cookies)
+
+
+def finish(query: Mapping[str, str], cookies: Mapping[str, str], app: Services) -> tuple[str, list[Cookie]]:
+    """Redeems the callback's code, saves the account and starts a session. Gives where to go, and the cookies.
+
+    Raises:
+        SignInFailed: nothing was stored.
+    """
+    if any(len(value) > _LONGEST_PARAMETER for value in query.values()):
+        raise SignInFailed("The answer of the identity provider is too long. Start again.", code="oversized")
+    state = query.get("state", "")
+    found = app.sessions.flow(state, cookies) if state else None
+    if found is None:
+        detail = (
+            "This sign-in did not start in this browser, or more than ten minutes ago. Start again from the first page."
+        )
+        raise SignInFailed(detail, code="unknown_flow")
+    flow, next_path = found
+    if "code" not in query and "error" not in query:
+        raise SignInFailed("The identity provider sent neither a code nor an error. Start again.", code="empty_answer")
+    signed_in = app.identity.finish_sign_in(flow, query)
+    _refuse_foreign_tenant(signed_in, app)
+    account = remember(signed_in, app)
+    return next_path, [app.sessions.start(signed_in.person, account), app.sessions.drop_flow(state)]
+
+
+def sign_out(account: Account, app: Services, *, keep_background_work: bool) -> None:
+    """Ends every session of this person; and, unless they keep it, the background work, by deleting the row."""
+    if not keep_background_work:
+        with contextlib.suppress(Conflict):  # another tab was faster: it is gone
+            app.store.delete(account.account_id)
+        return
+    known: Account | None = account
+    while known is not None:
+        try:
+            app.store.save(replace(known, session_generation=secrets.token_urlsafe(16)))
+        except Conflict:
+            known = app.store.get(account.account_id)
+        else:
+            return
+
+
+def _refuse_foreign_tenant(signed_in: SignedIn, app: Services) -> None:
+    if not app.settings.admits(signed_in.person.tenant_id):
+        raise Forbidden("Your organisation is not among those that may use this app.", code="tenant_not_allowed")

@@ -1,0 +1,146 @@
+"""Real parts for every test: Azurite and the sample tenant, started once; the app afresh for each test."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from azure.data.tables import TableServiceClient
+
+from localdev.azurite import Azurite
+from localdev.host import IndexedFunction, LocalHost, index, load_app
+from localdev.host.config import HostConfig
+from localdev.tenant import SampleTenant
+from shared.errors import SettingsError
+from shared.sealing import new_key
+from shared.services import Services, services
+from shared.settings import documented, load
+from shared.store.table import CLIENT_OPTIONS
+from tests.running_app import Clock, RunningApp
+
+ROOT = Path(__file__).parents[1]
+Environment = dict[str, str]
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No setting of this machine reaches a test, and no part of the app outlives one."""
+    for name, _, _ in documented():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
+    services.cache_clear()
+    yield
+    _end_services()
+
+
+def _end_services() -> None:
+    if services.cache_info().currsize:
+        services().close()
+    services.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Table and Queue services in memory, for the whole session."""
+    with Azurite() as running:
+        yield running
+
+
+@pytest.fixture
+def tables(azurite: Azurite) -> Iterator[TableServiceClient]:
+    """A table service without tables."""
+    with TableServiceClient.from_connection_string(azurite.connection_string, **CLIENT_OPTIONS) as service:
+        for table in service.list_tables():
+            service.delete_table(table.name)
+        yield service
+
+
+@pytest.fixture(scope="session")
+def _sample_tenant() -> Iterator[SampleTenant]:
+    with SampleTenant() as running:
+        yield running
+
+
+@pytest.fixture
+def sample_tenant(_sample_tenant: SampleTenant) -> SampleTenant:
+    """A sample tenant to which nothing has happened yet, with access tokens that MSAL renews at every turn."""
+    _sample_tenant.reset()
+    _sample_tenant.change_settings(access_token_lifetime=200)
+    return _sample_tenant
+
+
+@pytest.fixture
+def environment(azurite: Azurite, tables: TableServiceClient, sample_tenant: SampleTenant) -> Environment:
+    """The settings of an app with the sample tenant, and an empty storage account."""
+    return {
+        **sample_tenant.settings("http://localhost:7071"),
+        "AzureWebJobsStorage": azurite.connection_string,
+        "BASE_URL": "http://localhost:7071",
+        "ENCRYPTION_KEYS": new_key("k1"),
+        "SWEEP_SCHEDULE": "0 */5 * * * *",
+        "AzureWebJobsDisableHomepage": "true",
+    }
+
+
+@pytest.fixture
+def make_services(environment: Environment) -> Iterator[Callable[..., Services]]:
+    """Makes the app's parts without a host: `make_services(SCOPES="…")`; all are closed afterwards."""
+    made: list[Services] = []
+
+    def make(*, clock: Clock | None = None, **changes: str) -> Services:
+        made.append(Services(load(environment | changes), now=clock or Clock()))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def functions() -> tuple[IndexedFunction, ...]:
+    """The app's functions, indexed once: an app object gives them once only."""
+    return index(load_app(ROOT))
+
+
+@pytest.fixture
+def start_app(
+    functions: tuple[IndexedFunction, ...],
+    environment: Environment,
+    sample_tenant: SampleTenant,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., RunningApp]]:
+    """Starts the app: `start_app(SCOPES="…")`. Its timer is fired by the test. A second start is a restart."""
+    hosts: list[LocalHost] = []
+    clock = Clock()
+
+    def start(**changes: str) -> RunningApp:
+        for host in hosts:
+            host.stop()
+        _end_services()
+        config = HostConfig.load(ROOT)
+        port = hosts[-1].port if hosts else 0
+        hosts.append(LocalHost(functions, host_json=config, settings=environment, port=port, triggers=False).start())
+        url = f"http://localhost:{hosts[-1].port}"
+        sample_tenant.settings(url)
+        for name, value in (environment | {"BASE_URL": url} | changes).items():
+            monkeypatch.setenv(name, value)
+        running = RunningApp(hosts[-1], url, sample_tenant, clock)
+        with contextlib.suppress(SettingsError):
+            running.services.now = clock
+        return running
+
+    yield start
+    for host in hosts:
+        host.stop()
+
+
+@pytest.fixture
+def app(start_app: Callable[..., RunningApp]) -> RunningApp:
+    """The app, running."""
+    return start_app()
+
+
+def pytest_report_header() -> str:
+    """What was said about this machine's certificates: code and tests must work with and without."""
+    return f"REQUESTS_CA_BUNDLE {'set' if os.environ.get('REQUESTS_CA_BUNDLE') else 'not set'}"

@@ -1,0 +1,374 @@
+"""Requests and responses, as the Functions host and its Python worker pass them on."""
+
+import http.client
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import azure.functions as func
+import pytest
+import requests
+
+from localdev.host import LocalHost
+from tests.localdev.host_apps import new_app, serving
+
+Handler = Callable[..., Any]
+Headers = tuple[tuple[str, str | bytes], ...]
+
+
+def returning(value: object) -> Handler:
+    """A handler that always returns the same."""
+
+    def handler(req: func.HttpRequest):  # type: ignore[no-untyped-def]  # noqa: ANN202 - an annotation would be checked
+        return value
+
+    return handler
+
+
+def app_of(handler: Handler, route: str = "x/{*rest}", **options: Any) -> func.FunctionApp:
+    """One handler behind one route."""
+    app = new_app()
+    app.function_name("x")(app.route(route=route, **options)(handler))
+    return app
+
+
+def raw(host: LocalHost, method: str, path: str, headers: Headers = (), body: Any = None) -> http.client.HTTPResponse:
+    """Send without any client's own ideas about paths and headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", urlsplit(host.url).port or 0, timeout=10)
+    try:
+        connection.putrequest(method, path, skip_host=False, skip_accept_encoding=True)
+        for name, value in headers:
+            connection.putheader(name, value)
+        connection.endheaders(body, encode_chunked=("Transfer-Encoding", "chunked") in headers)
+        response = connection.getresponse()
+        response.read()
+        return response
+    finally:
+        connection.close()
+
+
+class OneHost:
+    """A host whose one handler each test chooses."""
+
+    def __init__(self) -> None:
+        self.host: LocalHost
+        self.handler: Handler = returning("ok")
+
+    def app(self) -> func.FunctionApp:
+        """Everything under /x goes to the chosen handler."""
+
+        def handler(req: func.HttpRequest):  # type: ignore[no-untyped-def]  # noqa: ANN202 - it would be checked
+            return self.handler(req)
+
+        return app_of(handler)
+
+    def seen(self, method: str, path: str, headers: Headers = (), body: Any = None) -> func.HttpRequest:
+        """The request as a handler gets it, sent byte by byte as told."""
+        got: list[func.HttpRequest] = []
+
+        def handler(req: func.HttpRequest) -> str:
+            got.append(req)
+            return "ok"
+
+        self.handler = handler
+        assert raw(self.host, method, path, headers, body).status == 200
+        return got[0]
+
+    def answer(self, make: Callable[[], Any], method: str = "GET") -> requests.Response:
+        """What a client gets for what a handler returns."""
+        self.handler = lambda _: make()
+        return requests.request(method, f"{self.host.url}/x", timeout=10)
+
+    def set_cookies(self, *values: str) -> list[str]:
+        """What Set-Cookie headers become on their way out."""
+
+        def make() -> func.HttpResponse:
+            response = func.HttpResponse("x")
+            for value in values:
+                response.headers.add("Set-Cookie", value)
+            return response
+
+        cookies: list[str] = self.answer(make).raw.headers.getlist("set-cookie")
+        return cookies
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[OneHost]:
+    """One host for all tests that need no other."""
+    chosen = OneHost()
+    with serving(chosen.app()) as host:
+        chosen.host = host
+        yield chosen
+
+
+def test_header_names_arrive_in_lower_case_and_duplicates_joined(one: OneHost) -> None:
+    """By a comma without a space."""
+    got = one.seen("GET", "/x", (("X-One", "a"), ("x-one", "b")))
+    assert dict(got.headers)["x-one"] == "a,b"
+    assert all(name == name.lower() for name in got.headers)
+
+
+def test_header_values_are_utf8(one: OneHost) -> None:
+    """As Kestrel reads them; anything else is a bad request."""
+    assert one.seen("GET", "/x", (("X-A", "é".encode()),)).headers["x-a"] == "é"
+    with serving(app_of(returning("x"))) as host:
+        assert raw(host, "GET", "/x", (("X-A", b"\xe9"),)).status == 400
+
+
+def test_repeated_query_names_are_joined_and_empty_values_absent(one: OneHost) -> None:
+    """Names without regard to case; the first spelling stays."""
+    got = one.seen("GET", "/x?a=1&a=2&b=&c&D=%C3%A9+1&d=2&a=")
+    assert dict(got.params) == {"a": "1,2", "D": "é 1,2"}
+
+
+def test_route_parameters_arrive_as_texts_with_escaped_slashes(one: OneHost) -> None:
+    """Decoded, but for %2F."""
+    assert dict(one.seen("GET", "/x/caf%C3%A9/a%2Fb").route_params) == {"rest": "café/a%2Fb"}
+
+
+def test_the_url_is_the_public_one(one: OneHost) -> None:
+    """Scheme, the Host header, the path as a URI writes it, the query as it came."""
+    connection = one.seen("GET", "/x/caf%C3%A9%20a?q=%20b&e=")
+    assert connection.url.endswith("/x/caf%C3%A9%20a?q=%20b&e=")
+    assert connection.url.startswith(f"http://{connection.headers['host']}/")
+
+
+def test_a_body_arrives_as_bytes(one: OneHost) -> None:
+    """Whatever its type; and JSON can be read from it."""
+    got = one.seen("POST", "/x", (("Content-Type", "application/json"), ("Content-Length", "9")), b'{"a": 1}\n')
+    assert got.get_body() == b'{"a": 1}\n'
+    assert got.get_json() == {"a": 1}
+
+
+def test_no_body_is_empty_bytes(one: OneHost) -> None:
+    """Not None."""
+    assert one.seen("POST", "/x", (("Content-Length", "0"),)).get_body() == b""
+
+
+def test_a_chunked_body_arrives_empty(one: OneHost) -> None:
+    """The host reads a body only when its length is announced."""
+    assert one.seen("POST", "/x", (("Transfer-Encoding", "chunked"),), [b"lost"]).get_body() == b""
+
+
+def test_status_headers_and_body_go_out(one: OneHost) -> None:
+    """As the handler set them."""
+    got = one.answer(lambda: func.HttpResponse(b"\xff", status_code=418, headers={"X-A": "1"}, mimetype="image/png"))
+    assert (got.status_code, got.content, got.headers["x-a"]) == (418, b"\xff", "1")
+    assert got.headers["content-type"] == "image/png"
+
+
+def test_text_has_its_charset(one: OneHost) -> None:
+    """The converter adds it."""
+    assert one.answer(lambda: func.HttpResponse("é")).headers["content-type"] == "text/plain; charset=utf-8"
+
+
+def test_a_text_result_is_the_body(one: OneHost) -> None:
+    """A handler may return a str."""
+    got = one.answer(lambda: "é")
+    assert (got.status_code, got.text, got.headers["content-type"]) == (200, "é", "text/plain; charset=utf-8")
+
+
+def test_a_json_text_with_a_body_is_a_whole_response(one: OneHost) -> None:
+    """So the host reads it."""
+    got = one.answer(lambda: json.dumps({"body": "b", "statusCode": 202, "headers": {"x-a": "1"}}))
+    assert (got.status_code, got.text, got.headers["x-a"]) == (202, "b", "1")
+
+
+def test_of_repeated_headers_the_last_one_wins(one: OneHost) -> None:
+    """All but Set-Cookie."""
+
+    def make() -> func.HttpResponse:
+        response = func.HttpResponse("x")
+        response.headers.add("X-A", "1")
+        response.headers.add("X-A", "2")
+        return response
+
+    assert one.answer(make).raw.headers.getlist("x-a") == ["2"]
+
+
+def test_a_cookie_is_written_as_the_host_writes_it(one: OneHost) -> None:
+    """Escaped value, lower-case attributes in ASP.NET Core's order, and an empty domain."""
+    sent = "s=a=b/c; Path=/me; Secure; HttpOnly; SameSite=Lax; Max-Age=60; Expires=Wed, 21 Oct 2015 07:28:00 GMT"
+    (written,) = one.set_cookies(sent)
+    value, *attributes = written.split("; ")
+    assert value == "s=a%3Db%2Fc"
+    assert attributes[:2] == ["expires=Wed, 21 Oct 2015 07:28:00 GMT", "max-age=60"]
+    assert attributes[2:] == ["domain=", "path=/me", "secure", "samesite=lax", "httponly"]
+
+
+def test_several_cookies_all_go_out(one: OneHost) -> None:
+    """Each in a header of its own."""
+    assert one.set_cookies("a=1", "b=2; Domain=example.com; SameSite=None") == [
+        "a=1; domain=; path=",
+        "b=2; domain=example.com; path=; samesite=none",
+    ]
+
+
+def test_base64url_values_pass_unchanged(one: OneHost) -> None:
+    """Why our cookies use them."""
+    assert one.set_cookies("__Secure-s=Ab-_09.~") == ["__Secure-s=Ab-_09.~; domain=; path="]
+
+
+def test_a_cookie_that_simplecookie_cannot_parse_vanishes(one: OneHost) -> None:
+    """Silently, as in Azure."""
+    assert one.set_cookies("a=1; NoSuchFlag", "b=2") == ["b=2; domain=; path="]
+
+
+def test_a_bad_cookie_age_is_an_error(one: OneHost) -> None:
+    """The worker can't convert it."""
+
+    def make() -> func.HttpResponse:
+        return func.HttpResponse("x", headers={"Set-Cookie": "a=1; Max-Age=-1"})
+
+    assert one.answer(make).status_code == 500
+
+
+def test_encoding_takes_the_cookies_out_of_a_response() -> None:
+    """So a response must not be used twice."""
+    shared = func.HttpResponse("x", headers={"Set-Cookie": "a=1"})
+    with serving(app_of(returning(shared))) as host:
+        first, second = (requests.get(f"{host.url}/x", timeout=10) for _ in range(2))
+    assert first.headers["set-cookie"] == "a=1; domain=; path="
+    assert "set-cookie" not in second.headers
+
+
+def test_an_exception_is_an_empty_500_and_a_traceback_in_the_log(
+    one: OneHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing of it reaches the client."""
+
+    def fails() -> None:
+        raise LookupError("deep trouble")
+
+    got = one.answer(fails)
+    assert (got.status_code, got.content) == (500, b"")
+    assert "LookupError: deep trouble" in caplog.text
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, StopIteration])
+def test_no_exception_ends_the_host(error: type[BaseException]) -> None:
+    """Not even those that end other programs."""
+
+    def handler(req: func.HttpRequest) -> str:
+        raise error
+
+    with serving(app_of(handler)) as host:
+        codes = [requests.get(host.url + path, timeout=10).status_code for path in ("/x", "/x", "/")]
+    assert codes == [500, 500, 200]
+
+
+@pytest.mark.parametrize("value", [None, {"a": 1}, 5, b"x"])
+def test_a_result_that_is_no_response_is_a_500(one: OneHost, value: object) -> None:
+    """The converter refuses it."""
+    assert one.answer(lambda: value).status_code == 500
+
+
+def test_a_header_with_a_line_break_is_a_500(one: OneHost) -> None:
+    """It can't be sent."""
+
+    def make() -> func.HttpResponse:
+        response = func.HttpResponse("x")
+        response.headers["X-A"] = "é"
+        return response
+
+    assert one.answer(make).status_code == 500
+
+
+def test_head_has_no_body(one: OneHost) -> None:
+    """But its headers."""
+    got = one.answer(lambda: func.HttpResponse("12345"), method="HEAD")
+    assert (got.status_code, got.headers["content-length"], got.content) == (200, "5", b"")
+
+
+def test_204_has_neither_body_nor_length(one: OneHost) -> None:
+    """As the protocol wants it."""
+    got = one.answer(lambda: func.HttpResponse(status_code=204))
+    assert (got.status_code, got.content) == (204, b"")
+    assert "content-length" not in got.headers
+
+
+def test_an_unknown_path_and_a_wrong_method_are_404() -> None:
+    """The host has no 405: methods are part of the route."""
+    with serving(app_of(returning("x"), "x", methods=["GET"])) as host:
+        codes = [requests.request(m, host.url + p, timeout=10).status_code for m, p in (("GET", "/y"), ("POST", "/x"))]
+    assert codes == [404, 404]
+
+
+def test_the_route_prefix_comes_first() -> None:
+    """From host.json."""
+    with serving(app_of(returning("x"), "x"), prefix="api") as host:
+        codes = [requests.get(host.url + path, timeout=10).status_code for path in ("/api/x", "/x")]
+    assert codes == [200, 404]
+
+
+@pytest.mark.parametrize(
+    ("settings", "route", "status", "said"),
+    [
+        ({}, "x", 200, "local Functions host"),
+        ({"AzureWebJobsDisableHomepage": "true"}, "x", 204, ""),
+        ({"AzureWebJobsDisableHomepage": "true"}, "{ignored:maxlength(0)?}", 200, "mine"),
+        ({}, "{ignored:maxlength(0)?}", 200, "mine"),
+    ],
+)
+def test_the_hosts_home_page_gives_way(settings: dict[str, str], route: str, status: int, said: str) -> None:
+    """To a setting, or to a function at the root."""
+    with serving(app_of(returning("mine"), route), settings=settings) as host:
+        got = requests.get(host.url, timeout=10)
+    assert got.status_code == status
+    assert said in got.text
+
+
+def test_admin_and_runtime_belong_to_the_host() -> None:
+    """Even for a route that takes everything."""
+    with serving(app_of(returning("mine"), "{*all}")) as host:
+        codes = [requests.get(host.url + path, timeout=10).status_code for path in ("/admin/x", "/runtime/y", "/z")]
+    assert codes == [404, 404, 200]
+
+
+def test_a_disabled_function_is_404() -> None:
+    """By the app setting AzureWebJobs.<name>.Disabled."""
+    with serving(app_of(returning("x"), "x"), settings={"AzureWebJobs.x.Disabled": "true"}) as host:
+        assert requests.get(f"{host.url}/x", timeout=10).status_code == 404
+
+
+def test_plain_handlers_run_side_by_side() -> None:
+    """As many as PYTHON_THREADPOOL_THREAD_COUNT allows."""
+    together = threading.Barrier(2, timeout=10)
+
+    def handler(req: func.HttpRequest) -> str:
+        return str(together.wait())
+
+    with serving(app_of(handler), settings={"PYTHON_THREADPOOL_THREAD_COUNT": "2"}) as host:
+        got: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: got.append(requests.get(f"{host.url}/x", timeout=10).status_code))
+            for _ in range(2)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert got == [200, 200]
+
+
+def test_async_handlers_are_awaited_and_get_their_context() -> None:
+    """Its invocation id is that of the log."""
+
+    async def handler(req: func.HttpRequest, context: func.Context) -> str:
+        return f"{context.function_name} {len(context.invocation_id)}"
+
+    with serving(app_of(handler)) as host:
+        assert requests.get(f"{host.url}/x", timeout=10).text == "x 36"
+
+
+def test_the_log_tells_begin_and_end_without_payloads(caplog: pytest.LogCaptureFixture) -> None:
+    """At INFO, with the name, how it ended and how long it took."""
+    with caplog.at_level(logging.INFO), serving(app_of(returning("secret answer"))) as host:
+        requests.post(f"{host.url}/x?code=secret", data="secret body", timeout=10)
+    said = [record.getMessage() for record in caplog.records if record.name == "localdev.host"]
+    assert said[0].startswith("Executing 'Functions.x' (")
+    assert said[1].startswith("Executed 'Functions.x' (Succeeded, Id=")
+    assert "secret" not in caplog.text

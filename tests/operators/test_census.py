@@ -1,0 +1,82 @@
+"""Counts are a scan: at most once an interval, never in a request's way."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+
+from operators.census import INTERVAL, Census
+from shared.accounts import Account, State
+from shared.errors import StoreUnavailable
+from shared.store import AccountStore, Headcount, MemoryAccountStore
+from tests.recording_store import RecordingStore
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def recorded(store: AccountStore) -> tuple[Census, list[str]]:
+    """A census, and the storage calls that it makes."""
+    calls: list[str] = []
+    return Census(RecordingStore(store, calls)), calls
+
+
+def test_everybody_is_counted_once_an_interval() -> None:
+    """What comes in between is seen with the next count; "as of" says so."""
+    store = MemoryAccountStore()
+    census, calls = recorded(store)
+    store.save(Account(account_id="a"))
+    first = census.latest(NOW, NOW)
+    assert first is not None
+    store.save(Account(account_id="b"))
+    assert census.latest(NOW + INTERVAL - timedelta(seconds=1), NOW) == first
+    second = census.latest(NOW + INTERVAL, NOW)
+    assert second is not None
+    assert (first.headcount.states[State.ACTIVE], second.headcount.states[State.ACTIVE]) == (1, 2)
+    assert (first.at, second.at) == (NOW, NOW + INTERVAL)
+    assert calls == ["counted", "counted"]
+
+
+class SlowStore(MemoryAccountStore):
+    """A store whose count ends when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+        self.counts = 0
+
+    def counted(self, overdue_before: datetime) -> Headcount:
+        """Waits."""
+        self.counts += 1
+        assert self.may_end.wait(30)
+        return super().counted(overdue_before)
+
+
+def test_a_long_count_is_not_waited_for_and_not_begun_twice() -> None:
+    """The page shows none, or the last, and takes the new one when it is there."""
+    store = SlowStore()
+    census = Census(store, patience=0.01)
+    assert census.latest(NOW, NOW) is None
+    assert census.latest(NOW, NOW) is None
+    store.may_end.set()
+    patient = next(found for found in iter(lambda: census.latest(NOW, NOW), object()) if found)
+    assert patient.at == NOW
+    assert store.counts == 1
+
+
+class BrokenStore(MemoryAccountStore):
+    """A storage that fails, until it is mended."""
+
+    broken = True
+
+    def counted(self, overdue_before: datetime) -> Headcount:
+        """Fails or counts."""
+        if self.broken:
+            raise StoreUnavailable("count accounts", 503)
+        return super().counted(overdue_before)
+
+
+def test_a_count_that_fails_is_tried_again_at_once() -> None:
+    """Nobody waits an interval for it."""
+    store = BrokenStore()
+    census = Census(store)
+    assert census.latest(NOW, NOW) is None
+    store.broken = False
+    assert census.latest(NOW, NOW) is not None

@@ -1,0 +1,82 @@
+"""Somebody at a browser."""
+
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response
+
+
+class Person:
+    """One browser with its cookies, and the tab that is looked at.
+
+    Attributes:
+        complaints: what the browser's console said, and requests to anywhere but this machine.
+        weights: bytes of each answer of the app since the tab was opened, by address.
+    """
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context = context
+        self.url = url
+        self.complaints: list[str] = []
+        self.weights: dict[str, int] = {}
+        context.set_default_timeout(8_000)
+        self.page = self.new_tab()
+
+    def new_tab(self) -> Page:
+        """Opens one and looks at it."""
+        self.page = self.context.new_page()
+        self.page.on("console", self._hear)
+        self.page.on("response", self._weigh)
+        return self.page
+
+    def go(self, path: str) -> Page:
+        """Types an address."""
+        self.weights.clear()
+        self.page.goto(path)
+        return self.page
+
+    def begin_sign_in(self, path: str = "/") -> None:
+        """As far as the tenant's page."""
+        self.go(path)
+        self.page.get_by_role("link", name="Sign in", exact=True).click()
+        self.page.get_by_role("heading", name="Sign in").wait_for()
+
+    def finish_sign_in(self, username: str) -> None:
+        """Chooses who they are, and agrees if they are asked."""
+        self.page.get_by_role("button", name=username).click()
+        self.page.get_by_role("button", name="Accept").or_(self.page.get_by_role("navigation", name="Pages")).wait_for()
+        if self.page.get_by_role("button", name="Accept").is_visible():
+            self.page.get_by_role("button", name="Accept").click()
+            self.page.get_by_role("navigation", name="Pages").wait_for()
+        self.page.wait_for_load_state()  # the photo asks for a token too
+
+    def sign_in(self, username: str) -> Page:
+        """From the first page to their own."""
+        self.begin_sign_in()
+        self.finish_sign_in(username)
+        return self.page
+
+    def come_back_with(self, **answer: str) -> Page:
+        """From the tenant's page back to the app with an answer of the tenant, such as an error."""
+        state = parse_qs(urlsplit(self.page.url).query)["state"][0]
+        return self.go(f"/signin/callback?{urlencode({'state': state, **answer})}")
+
+    def photo_width(self) -> int:
+        """Pixels of the photo on the page; fails for a broken one."""
+        width: int = self.page.locator(".photo").evaluate("photo => photo.decode().then(() => photo.naturalWidth)")
+        return width
+
+    def text(self) -> str:
+        """The words of the page."""
+        return " ".join(self.page.locator("body").inner_text().split())
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # The browser itself logs every answer from 400 on; the pages that come with them are what is tested.
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
+
+    def _weigh(self, response: Response) -> None:
+        address = urlsplit(response.url)
+        if address.hostname != "localhost":
+            self.complaints.append(f"asked {response.url}")
+        if response.url.startswith(self.url) and response.status not in (301, 302, 303):
+            self.weights[address.path] = int(response.headers.get("content-length", 0))

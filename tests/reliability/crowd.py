@@ -1,0 +1,25 @@
+"""People who have signed in, without browsers: as many as a test needs."""
+
+from collections.abc import Iterable
+from urllib.parse import parse_qsl, urlsplit
+
+from localdev.tenant import SampleTenant, Visitor
+from shared.accounts import Account
+from shared.enrolment import remember
+from shared.services import Services
+
+
+def enrol(
+    app: Services, tenant: SampleTenant, names: Iterable[str], *, domain: str = "contoso.example"
+) -> list[Account]:
+    """Each signs in through the tenant's pages; gives their accounts, in order. New names are new people."""
+    known = {each["username"] for each in tenant.people()}
+    accounts = []
+    for name in names:
+        username = f"{name}@{domain}"
+        if username not in known:
+            tenant.add_person(username, f"{name.title()} Crowd")
+        url, flow = app.identity.begin_sign_in()
+        callback = Visitor().sign_in(url, username)
+        accounts.append(remember(app.identity.finish_sign_in(flow, dict(parse_qsl(urlsplit(callback).query))), app))
+    return accounts

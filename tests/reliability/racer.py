@@ -1,0 +1,144 @@
+"""The app's parts in a process of their own, to race with others or to be killed: `python -m tests.reliability.racer`.
+
+    browse <account id> …   asks for tokens for these people with four threads, until standard input ends
+    sweep-on                sweeps whatever is due, again and again, until standard input ends
+    sweep-once <seconds>    says "ready", waits for a line, and sweeps once, with a clock that many seconds ahead
+    sweep-many <n>          sweeps n times, an hour apart, and prints what the process holds after ten and at the end
+
+Settings come from the environment.
+"""
+
+import gc
+import json
+import os
+import random
+import re
+import sys
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from shared.accounts import Account
+from shared.errors import TryLater
+from shared.services import Services
+from shared.settings import load
+from tests.running_app import Clock
+from timer_worker.sweep import Sweep, due_slots
+
+_WARM = 10
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Does what it is told."""
+    command, *rest = arguments
+    app = Services(load(os.environ), now=Clock())
+    commands: dict[str, Callable[[Services, list[str]], None]] = {
+        "browse": browse,
+        "sweep-on": sweep_on,
+        "sweep-once": sweep_once,
+        "sweep-many": sweep_many,
+    }
+    commands[command](app, rest)
+
+
+def browse(app: Services, people: list[str]) -> None:
+    """Requests of people who are here, as fast as they come."""
+    over = until_told()
+
+    def visit() -> None:
+        while not over.is_set():
+            account = app.store.get(random.choice(people))  # noqa: S311 - no secret
+            assert isinstance(account, Account)
+            try:
+                app.access.token(account)
+            except TryLater as error:
+                assert error.code == "busy", error.code  # noqa: PT017 - a whole quarter of a minute without a lease
+
+    together([visit] * 4)
+
+
+def sweep_on(app: Services, _: list[str]) -> None:
+    """Sweeps of people who are away, as fast as they fall due."""
+    over = until_told()
+    while not over.is_set():
+        Sweep(app, tasks=()).over(due_slots(app, app.now()))
+        time.sleep(0.05)
+
+
+def sweep_once(app: Services, rest: list[str]) -> None:
+    """One sweep with its tasks; whoever started us may end us at any moment of it."""
+    app.now = Clock(timedelta(seconds=float(rest[0])))
+    say({"ready": app.settings.client_id != ""})
+    sys.stdin.readline()
+    Sweep(app).over(due_slots(app, app.now()))
+    say({"swept": True})
+
+
+def sweep_many(app: Services, rest: list[str]) -> None:
+    """Everybody's turn, again and again."""
+    clock = Clock()
+    app.now = clock
+    held = []
+    for number in range(1, int(rest[0]) + 1):
+        clock.move(minutes=75)
+        record = Sweep(app).over(due_slots(app, app.now()))
+        assert record
+        assert set(record.counts) == {"fresh"}, record
+        if number == _WARM:
+            tracemalloc.start()
+        if number in (_WARM + 1, int(rest[0])):
+            held.append(holds())
+    say({"after": held})
+
+
+def holds() -> dict[str, int]:
+    """What this process holds: open files, threads, and bytes since memory is traced."""
+    gc.collect()
+    re.purge()  # a cache with an end: each transaction's boundary is compiled once
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    return {"files": files, "threads": threading.active_count(), "bytes": tracemalloc.get_traced_memory()[0]}
+
+
+def until_told() -> threading.Event:
+    """Set when standard input ends."""
+    over = threading.Event()
+
+    def listen() -> None:
+        say({"ready": True})
+        sys.stdin.read()
+        over.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    return over
+
+
+def together(jobs: Sequence[Callable[[], None]]) -> None:
+    """Runs them in threads; the process fails when one of them does."""
+    failures: list[BaseException] = []
+
+    def run(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def say(what: object) -> None:
+    """One line of JSON for whoever started us."""
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,129 @@
+"""One person, the app, and everything around it that can fail; and what the fault matrix looks at afterwards."""
+
+import html
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import requests
+from azure.data.tables import TableServiceClient
+
+from localdev.browser import Browser
+from localdev.tenant import SampleTenant
+from shared.accounts import Account, State
+from shared.pace import Pace
+from shared.store import TableAccountStore
+from shared.transport import HttpClient
+from tests.reliability.storage_proxy import StorageProxy
+from tests.running_app import RunningApp, text_of
+
+BEN = "ben@contoso.example"
+SHORT_SECONDS = 1.5  # our time-outs in tests that wait for one
+_NOT_OURS = ("azure", "urllib3", "asyncio", "uvicorn")
+
+
+@dataclass
+class Scene:
+    """The app with one person signed in, whose turn in a sweep has come."""
+
+    start_app: Callable[..., RunningApp]
+    tenant: SampleTenant
+    proxy: StorageProxy
+    tables: TableServiceClient
+    direct: TableAccountStore
+    caplog: pytest.LogCaptureFixture
+    app: RunningApp = field(init=False)
+    browser: Browser = field(init=False)
+    before: Account = field(init=False)
+
+    def begin(self) -> None:
+        """Ben signs in and goes away; nobody's slot but his is due."""
+        self.restart()
+        for slot in self.direct.slots():
+            self.direct.set_hint(slot, self.app.clock() + timedelta(hours=1))
+        self.browser = self.app.browser()
+        self.browser.sign_in(BEN)
+        self.before = self.account
+        self.app.clock.move(minutes=6)
+
+    def restart(self, **changes: str) -> None:
+        """The app starts again, perhaps with other settings; browsers keep their sessions."""
+        self.app = self.start_app(TABLES_CONNECTION_STRING=self.proxy.connection_string, **changes)
+        made, clock = self.app.services, self.app.clock
+        made.__dict__["http"] = HttpClient(
+            ca_bundle=made.settings.ca_bundle, connect_seconds=SHORT_SECONDS, read_seconds=SHORT_SECONDS, clock=clock
+        )
+        made.__dict__["pace"] = Pace(clock=lambda: clock().timestamp())
+
+    @property
+    def records(self) -> list[logging.LogRecord]:
+        """What was logged since the log was cleared."""
+        return list(self.caplog.records)
+
+    @property
+    def account(self) -> Account:
+        """Ben's row, read past all trouble."""
+        (account,) = self.everybody()
+        return account
+
+    def everybody(self) -> list[Account]:
+        """All rows, read past all trouble."""
+        far = datetime.max.replace(year=2100, tzinfo=self.app.clock().tzinfo)
+        return [each for slot in self.direct.slots() for page in self.direct.due(slot.name, far) for each in page]
+
+    def write(self, **changes: Any) -> None:
+        """Ben's row changes under everybody's hands."""
+        self.direct.save(replace(self.account, **changes))
+
+    def fault(self, kind: str, where: str = "token", **facts: Any) -> None:
+        """The tenant or Graph misbehaves."""
+        self.tenant.add_fault(where, kind, **facts)
+
+    def refuse(self, error: str, code: int = 0) -> None:
+        """The token endpoint refuses Ben with this OAuth error and AADSTS number."""
+        body: dict[str, Any] = {"error": error, "error_description": f"AADSTS{code}: refused" if code else "refused"}
+        self.fault("oauth_error", body=body | ({"error_codes": [code]} if code else {}), grant="refresh_token")
+
+    def happens_to_ben(self, state: str) -> None:
+        """An administrator, or time, does something to Ben."""
+        self.tenant.change_person(BEN, state=state)
+
+    def mend(self) -> None:
+        """Nothing fails any more; what is stored stays as it is."""
+        self.tenant.clear_faults()
+        self.tenant.change_person(BEN, state=None)
+        self.tenant.change_app(self.tenant.client_id, secret_state="valid", removed_from_tenants=[])
+        self.proxy.clear()
+
+    def start_anew(self) -> None:
+        """As `mend`, with the settings as they were; and MSAL, which remembers a 400 for a minute, forgets it."""
+        self.mend()
+        self.restart()
+
+    def loud_lines(self) -> list[logging.LogRecord]:
+        """What an operator is called by: records at WARNING or above, ours and the host's."""
+        return [
+            each for each in self.records if each.levelno >= logging.WARNING and not each.name.startswith(_NOT_OURS)
+        ]
+
+    def leaked(self) -> set[str]:
+        """Secrets that reached the log."""
+        formatter = logging.Formatter()
+        text = "\n".join(formatter.format(each) for each in self.records)
+        return {secret for secret in self.tenant.issued_secrets() if secret in text}
+
+    def me(self) -> requests.Response:
+        """Ben looks at his profile."""
+        return self.browser.get("/me")
+
+    def is_active(self) -> bool:
+        """Is Ben acted for?"""
+        return self.account.state is State.ACTIVE
+
+
+def words_of(page: requests.Response) -> str:
+    """What a page says."""
+    return html.unescape(text_of(page))

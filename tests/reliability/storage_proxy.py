@@ -1,0 +1,184 @@
+"""A faulty road to the storage: an HTTP proxy before Azurite that fails, hangs, or lets something happen in between."""
+
+import http.client
+import json
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+_LINGER_NOT = struct.pack("ii", 1, 0)  # a reset instead of a polite end
+
+
+@dataclass(eq=False)
+class Trouble:
+    """What happens to requests that fit.
+
+    Attributes:
+        method, path: regular expressions; the path is without the account, a transaction's path is `$batch`.
+        body: a regular expression that the body must contain.
+        status, code: the answer instead of the storage's; 0 resets the connection.
+        forward: let the storage do its work first (its answer is lost).
+        before: called before the request goes on to the storage, which then answers by itself.
+        skip: this many requests that fit go through first.
+        times: how often it happens; None is always.
+    """
+
+    method: str = ".*"
+    path: str = ".*"
+    body: str = ""
+    status: int = 0
+    code: str = "ServerBusy"
+    forward: bool = False
+    before: Callable[[], None] | None = None
+    skip: int = 0
+    times: int | None = None
+    happened: int = 0
+
+    def fits(self, method: str, path: str, body: bytes) -> bool:
+        """Is it meant for this request?"""
+        return bool(
+            re.fullmatch(self.method, method)
+            and re.search(self.path, path)
+            and re.search(self.body, body.decode("latin-1"))
+        )
+
+
+class StorageProxy:
+    """Serves between `__enter__` and `__exit__`.
+
+    Args:
+        target: connection string of the real storage.
+    """
+
+    def __init__(self, target: str) -> None:
+        found = re.search(r"TableEndpoint=http://([\d.]+):(\d+)", target)
+        assert found, "a connection string with a table endpoint is needed"
+        self.target = (found[1], int(found[2]))
+        self._text = target
+        self._lock = threading.Lock()
+        self._troubles: list[Trouble] = []
+        self.requests: list[str] = []
+        self._server = _Server(("127.0.0.1", 0), _Handler, bind_and_activate=True)
+        self._server.proxy = self
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    @property
+    def connection_string(self) -> str:
+        """The same storage, by this road."""
+        port = self._server.server_address[1]
+        return re.sub(r"TableEndpoint=http://[\d.]+:\d+", f"TableEndpoint=http://127.0.0.1:{port}", self._text)
+
+    def add(self, **facts: Any) -> Trouble:
+        """From now on it happens."""
+        trouble = Trouble(**facts)
+        with self._lock:
+            self._troubles.append(trouble)
+        return trouble
+
+    def clear(self) -> None:
+        """The road is good again; what was asked so far is forgotten."""
+        with self._lock:
+            self._troubles.clear()
+            self.requests.clear()
+
+    def meets(self, method: str, path: str, body: bytes) -> Trouble | None:
+        """The trouble that this request meets, if any; counts it."""
+        with self._lock:
+            self.requests.append(f"{method} {path}")
+            for trouble in self._troubles:
+                if trouble.times == 0 or not trouble.fits(method, path, body):
+                    continue
+                if trouble.skip:
+                    trouble.skip -= 1
+                    continue
+                trouble.times = None if trouble.times is None else trouble.times - 1
+                trouble.happened += 1
+                return trouble
+        return None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    proxy: StorageProxy
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def _any(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = self.path.split("?")[0].partition("/devstoreaccount1")[2]
+        trouble = self.server.proxy.meets(self.command, path, body)
+        if trouble and trouble.before:
+            trouble.before()
+        if trouble is None or trouble.before:
+            self._forward(body)
+        elif trouble.forward:
+            self._ask(body)
+            self._reset()
+        elif trouble.status:
+            self._answer(trouble)
+        else:
+            self._reset()
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_MERGE = _any  # noqa: N815 - the base class looks for these
+
+    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        connection = http.client.HTTPConnection(*self.server.proxy.target, timeout=30)
+        try:
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+            connection.request(self.command, self.path, body or None, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            connection.close()
+
+    def _forward(self, body: bytes) -> None:
+        status, headers, content = self._ask(body)
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in ("connection", "keep-alive", "transfer-encoding", "content-length"):
+                self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _answer(self, trouble: Trouble) -> None:
+        content = json.dumps({"odata.error": {"code": trouble.code, "message": {"value": trouble.code}}}).encode()
+        self.send_response_only(trouble.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("x-ms-error-code", trouble.code)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _reset(self) -> None:
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        self.connection.close()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Silent."""

@@ -1,0 +1,162 @@
+"""Several processes and threads on one storage; processes that end at any moment; and a process that lives long.
+
+A small run is part of every test run. The full one (1,000 contended refreshes, 100 killed sweeps):
+
+    UNDERSTUDY_FULL=1 python3 dev.py test -o faulthandler_timeout=3600 tests/reliability/test_races_and_kills.py
+"""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from localdev.tenant import SampleTenant
+from shared.accounts import Account, State
+from shared.services import Services
+from tests.conftest import ROOT, Environment
+from tests.reliability.crowd import enrol
+from tests.running_app import Clock
+from timer_worker.sweep import Sweep, due_slots
+
+FULL = bool(os.environ.get("UNDERSTUDY_FULL"))
+REFRESHES = 1000 if FULL else 120
+KILLS = 100 if FULL else 5
+LONGEST_SECONDS = 900 if FULL else 100
+PEOPLE = ("ada", "ben", "chiara", "deniz", "emi", "farid")
+MakeServices = Callable[..., Services]
+
+
+class Racer:
+    """One process of tests/reliability/racer.py."""
+
+    def __init__(self, environment: Environment, *arguments: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.reliability.racer", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def hear(self) -> dict[str, Any]:
+        """Its next line."""
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        assert line, "it said nothing and ended"
+        heard: dict[str, Any] = json.loads(line)
+        return heard
+
+    def go(self) -> None:
+        """Lets it begin."""
+        assert self._process.stdin
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def send(self, number: signal.Signals) -> int:
+        """Sends a signal; gives the exit code."""
+        self._process.send_signal(number)
+        return self.end()
+
+    def end(self) -> int:
+        """Closes its standard input and waits; gives the exit code."""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate(timeout=60)
+        return self._process.returncode
+
+
+@pytest.fixture
+def race(environment: Environment) -> Iterator[Callable[..., Racer]]:
+    """Starts racers with the environment of this test; none outlives it."""
+    started: list[Racer] = []
+
+    def start(*arguments: str, **changes: str) -> Racer:
+        started.append(Racer(environment | changes, *arguments))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each._process.poll() is None:
+            each._process.kill()
+            each.end()
+
+
+def test_no_family_is_revoked_in_contended_refreshes(
+    race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """Strict rotation, two browser processes with four threads each against two sweeping processes, four people: not
+    one refresh token is used twice, and nobody is set aside."""
+    sample_tenant.change_settings(rotation="strict")
+    strict = {"REFRESH_TOKEN_ROTATION": "strict", "ABSENT_AFTER": "1s", "SWEEP_EVERY": "1s"}
+    app = make_services(**strict)
+    people = enrol(app, sample_tenant, PEOPLE[:4])
+    ids = [each.account_id for each in people]
+    racers = [race("browse", *ids, **strict), race("browse", *ids, **strict)]
+    racers += [race("sweep-on", **strict), race("sweep-on", **strict)]
+    ends_at = time.monotonic() + LONGEST_SECONDS
+    while sample_tenant.log()["refresh_tokens_redeemed"] < REFRESHES and time.monotonic() < ends_at:
+        time.sleep(0.1)
+    assert [each.end() for each in racers] == [0, 0, 0, 0]
+    log = sample_tenant.log()
+    assert log["refresh_tokens_redeemed"] >= REFRESHES
+    assert (log["families_revoked"], log["refused"]) == (0, 0)
+    found = [app.store.get(each) for each in ids]
+    assert [each.state for each in found if each] == [State.ACTIVE] * 4
+    assert sum(record.counts.get("fresh", 0) for record in app.store.recent_sweeps(900)) > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["SIGKILL", "SIGTERM"])
+def test_sweeps_that_end_at_any_moment_lose_nobody(
+    race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant, number: signal.Signals
+) -> None:
+    """After each, everybody is there and active; after all of them, one clean sweep has everybody."""
+    clock = Clock()
+    app = make_services(clock=clock)
+    people = enrol(app, sample_tenant, [*PEOPLE, *(f"walk-on-{number}" for number in range(10))])
+    sample_tenant.change_settings(latency=0.02)
+    ended = 0
+    for _ in range(KILLS):
+        clock.move(minutes=75)
+        racer = race("sweep-once", str(clock.ahead.total_seconds()), SWEEP_CONCURRENCY="2")
+        racer.hear()
+        racer.go()
+        time.sleep(random.uniform(0, 0.6))  # noqa: S311 - the moment of the end, in real time
+        ended += racer.send(number) == -number
+        assert {each.state for each in all_of(app, people)} == {State.ACTIVE}
+    assert ended, "every sweep was over before its end came"
+    clock.move(minutes=75)
+    record = Sweep(app).over(due_slots(app, clock()))
+    assert record
+    assert record.counts == {"fresh": len(people)}
+    assert min(each.last_swept_at for each in all_of(app, people) if each.last_swept_at) >= record.started_at
+    assert max(each.due_at for each in all_of(app, people)) <= clock() + timedelta(hours=1)
+
+
+def all_of(app: Services, people: list[Account]) -> list[Account]:
+    """Their rows; every one must be there."""
+    found = [app.store.get(each.account_id) for each in people]
+    assert all(found)
+    return [each for each in found if each]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="open files are counted in /proc")
+def test_files_threads_and_memory_are_level_after_fifty_sweeps(
+    race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """What a process holds after ten sweeps it holds after fifty, and no more."""
+    enrol(make_services(), sample_tenant, PEOPLE)
+    racer = race("sweep-many", "50", SWEEP_CONCURRENCY="8")
+    early, late = racer.hear()["after"]
+    assert racer.end() == 0
+    assert late["files"] <= early["files"] + 2, (early, late)
+    assert late["threads"] <= early["threads"] + 1, (early, late)
+    assert late["bytes"] - early["bytes"] < 300_000, (early, late)

@@ -1,0 +1,78 @@
+"""The whole app as its users meet it: served by the local host, with the sample tenant and Azurite behind it."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import requests
+
+from localdev.browser import Browser
+from localdev.host import LocalHost
+from localdev.tenant import SampleTenant
+from shared.accounts import Account
+from shared.services import Services, services
+from shared.store import SweepRecord
+
+
+@dataclass
+class Clock:
+    """The app's clock: real time, and as far ahead as a test moved it."""
+
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def __call__(self) -> datetime:
+        """Now."""
+        return datetime.now(UTC) + self.ahead
+
+    def move(self, **duration: float) -> None:
+        """Time passes: `move(minutes=10)`."""
+        self.ahead += timedelta(**duration)
+
+
+@dataclass
+class RunningApp:
+    """The app, and the hands that a test needs on it."""
+
+    host: LocalHost
+    url: str
+    tenant: SampleTenant
+    clock: Clock
+
+    @property
+    def services(self) -> Services:
+        """The parts of the app that is served."""
+        return services()
+
+    def browser(self, **headers: str) -> Browser:
+        """A new browser, with nobody signed in."""
+        return Browser(self.url, **headers)
+
+    def sweep(self) -> SweepRecord | None:
+        """Fires the timer; gives the record of this sweep, None when it found nothing to do."""
+        before = self.services.store.recent_sweeps(1)
+        outcome = self.host.fire("sweep")
+        assert outcome.succeeded, outcome
+        after = self.services.store.recent_sweeps(1)
+        return after[0] if after != before else None
+
+    def counts(self) -> dict[str, int]:
+        """Fires the timer; gives how many people ended how."""
+        record = self.sweep()
+        return record.counts if record else {}
+
+    def account_of(self, username: str) -> Account | None:
+        """The stored account of somebody in Contoso."""
+        person = next(each for each in self.tenant.people() if each["username"] == username)
+        tid = self.tenant.tenant_id
+        return self.services.store.get(f"{person['oids'][tid]}.{tid}")
+
+    def accounts(self) -> list[Account]:
+        """Everybody."""
+        far = datetime(2100, 1, 1, tzinfo=UTC)
+        slots = (slot.name for slot in self.services.store.slots())
+        return [account for slot in slots for page in self.services.store.due(slot, far) for account in page]
+
+
+def text_of(response: requests.Response) -> str:
+    """The words of a page."""
+    return " ".join(re.sub(r"<[^>]+>", " ", response.text).split())

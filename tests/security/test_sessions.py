@@ -1,0 +1,245 @@
+"""Browser sessions: what a copied, old, forged or borrowed cookie is worth."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from localdev.browser import Browser
+from localdev.tenant.visitor import Visitor
+from shared.accounts import Account
+from shared.lifecycle import Person
+from shared.services import Services
+from shared.session import Sessions, parse_cookies
+from tests.running_app import Clock, RunningApp
+from tests.security.raw_http import Answer, cookie_header, send
+
+ADA, BEN = "ada@contoso.example", "ben@contoso.example"
+SESSION = "understudy"
+
+
+def me(app: RunningApp, session: str) -> Answer:
+    """/me with this session cookie and no other."""
+    return send(app.url, "GET", "/me", [cookie_header({SESSION: session})])
+
+
+def session_in(browser: Browser) -> str:
+    """The browser's session cookie."""
+    return str(browser.http.cookies.get(SESSION))
+
+
+def set_cookies(app: RunningApp, username: str = ADA) -> dict[str, list[str]]:
+    """Attributes of every cookie that a sign-in sets, as the host writes them, by name without the flow's number."""
+    browser = app.browser()
+    begun = send(app.url, "GET", "/signin")
+    flow = begun.cookies()
+    browser.http.cookies.update(flow)
+    ended = send(app.url, "GET", _callback(browser, begun.one("location"), username), [cookie_header(flow)])
+    assert ended.status == 303
+    written = [*begun.all("set-cookie"), *(text for text in ended.all("set-cookie") if "=;" not in text)]
+    return {text.partition("=")[0].partition("-flow")[0]: text.split("; ")[1:] for text in written}
+
+
+def _callback(browser: Browser, authorize_url: str, username: str) -> str:
+    return "/" + Visitor(browser.http).sign_in(authorize_url, username).split("/", 3)[3]
+
+
+def test_cookies_are_out_of_reach_of_scripts_and_other_sites(app: RunningApp) -> None:
+    """HttpOnly and SameSite=Lax, and an end: as the Functions host writes them."""
+    for attributes in set_cookies(app).values():
+        assert {"httponly", "samesite=lax"} <= set(attributes)
+        assert any(each.startswith("max-age=") for each in attributes)
+
+
+def test_cookies_over_https_are_secure_and_say_so_in_their_name(start_app: Callable[..., RunningApp]) -> None:
+    """Browsers refuse a `__Secure-` cookie that comes over http."""
+    app = start_app(BASE_URL="https://understudy.example")
+    (cookie,) = send(app.url, "GET", "/signin").all("set-cookie")
+    assert cookie.startswith("__Secure-understudy-flow-")
+    assert "secure" in cookie.split("; ")
+
+
+def test_the_flow_cookie_goes_to_the_sign_in_only(app: RunningApp) -> None:
+    """No other path of this host sees it."""
+    (cookie,) = send(app.url, "GET", "/signin").all("set-cookie")
+    assert "path=/signin" in cookie.split("; ")
+
+
+def test_a_cookie_never_holds_a_token(app: RunningApp) -> None:
+    """Opened with the app's own keys, too."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    opened = app.services.settings.key_ring.open_text(session_in(browser), purpose="session/1")
+    assert not [secret for secret in app.tenant.issued_secrets() if secret in opened]
+
+
+def test_every_sign_in_makes_a_new_session(app: RunningApp) -> None:
+    """A session that somebody planted before is replaced (no fixation), and stays whose it was."""
+    browser = app.browser()
+    browser.sign_in(BEN)
+    planted = session_in(browser)
+    browser.sign_in(ADA, "/signin?prompt=login")
+    assert session_in(browser) != planted
+    assert "Ada" in browser.get("/me").text
+    assert "Ben" in me(app, planted).text
+
+
+def test_session_ends_when_idle(app: RunningApp) -> None:
+    """An hour without a request."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    app.clock.move(minutes=59)
+    assert me(app, session_in(browser)).status == 200
+    app.clock.move(minutes=2)
+    assert me(app, session_in(browser)).status == 401
+
+
+def test_session_in_use_ends_after_its_longest_time(app: RunningApp) -> None:
+    """Twelve hours, however busy it was."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    for _ in range(14):
+        app.clock.move(minutes=50)
+        assert browser.get("/me").status_code == 200
+    app.clock.move(minutes=21)
+    assert me(app, session_in(browser)).status == 401
+
+
+@pytest.mark.parametrize("form", [{}, {"keep": "background-work"}])
+def test_either_sign_out_ends_every_copy_of_every_session(app: RunningApp, form: dict[str, str]) -> None:
+    """Also of sessions in other browsers, and of cookies that somebody copied before."""
+    first, second = app.browser(), app.browser()
+    first.sign_in(ADA)
+    second.sign_in(ADA)
+    copies = [session_in(first), session_in(second)]
+    assert [me(app, each).status for each in copies] == [200, 200]
+    first.post("/signout", form)
+    assert [me(app, each).status for each in copies] == [401, 401]
+
+
+def test_old_session_stays_dead_after_the_next_sign_in(app: RunningApp) -> None:
+    """The row that was deleted and made again has another SessionGeneration."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    copy = session_in(browser)
+    browser.post("/signout")
+    browser.sign_in(ADA)
+    assert me(app, copy).status == 401
+    assert browser.get("/me").status_code == 200
+
+
+def test_two_tabs_that_sign_out_at_once_both_succeed(app: RunningApp) -> None:
+    """The second finds nobody, and is signed out all the same."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    copy = [cookie_header({SESSION: session_in(browser)}), ("Origin", app.url)]
+    assert [send(app.url, "POST", "/signout", copy).status for _ in range(2)] == [303, 303]
+
+
+def test_signing_out_costs_others_nothing(app: RunningApp) -> None:
+    """Ben stays signed in when Ada leaves."""
+    ada, ben = app.browser(), app.browser()
+    ada.sign_in(ADA)
+    ben.sign_in(BEN)
+    ada.post("/signout")
+    assert ben.get("/me").status_code == 200
+
+
+def test_flow_cookie_is_no_session(app: RunningApp) -> None:
+    """Both are sealed with the same ring, for different purposes."""
+    (flow,) = send(app.url, "GET", "/signin").cookies().values()
+    assert me(app, flow).status == 401
+
+
+def test_cookie_of_another_edition_is_no_session(app: RunningApp) -> None:
+    """After an update that changed what cookies hold, people sign in again; nothing fails."""
+    ring = app.services.settings.key_ring
+    for purpose in ("session", "session/0", "session/2"):
+        assert me(app, ring.seal_text(json.dumps({"anything": 1}), purpose=purpose)).status == 401
+
+
+def test_session_of_somebody_whose_tenant_was_taken_off_the_list_ends(start_app: Callable[..., RunningApp]) -> None:
+    """At their next request."""
+    browser = start_app().browser()
+    browser.sign_in(ADA)
+    app = start_app(ALLOWED_TENANTS="00000000-0000-0000-0000-000000000001")
+    assert me(app, session_in(browser)).status == 401
+
+
+def test_cookie_that_comes_twice_with_two_values_counts_for_nothing(app: RunningApp) -> None:
+    """A neighbour of this host can set a cookie of the same name; nobody ends up in the neighbour's session."""
+    mine, planted = app.browser(), app.browser()
+    mine.sign_in(ADA)
+    planted.sign_in(BEN)
+    header = f"{SESSION}={session_in(planted)}; {SESSION}={session_in(mine)}"
+    assert send(app.url, "GET", "/me", [("Cookie", header)]).status == 401
+
+
+def test_same_cookie_twice_is_one_cookie() -> None:
+    """Some browsers send one for each path."""
+    assert parse_cookies("a=1; b=2; a=1") == {"a": "1", "b": "2"}
+
+
+def test_demotion_takes_effect_at_the_next_sign_in(app: RunningApp) -> None:
+    """Roles are those of the id token of this session's sign-in."""
+    app.tenant.change_person(ADA, roles=["Understudy.Operator"])
+    browser = app.browser()
+    browser.sign_in(ADA)
+    held = app.services.sessions.read({SESSION: session_in(browser)})
+    assert held is not None
+    assert held.roles == ("Understudy.Operator",)
+    app.tenant.change_person(ADA, roles=[])
+    browser.sign_in(ADA)
+    held = app.services.sessions.read({SESSION: session_in(browser)})
+    assert held is not None
+    assert held.roles == ()
+
+
+@pytest.fixture
+def sessions(make_services: Callable[..., Services]) -> Sessions:
+    """Cookies of an app with operators."""
+    return make_services(clock=Clock(), ADMIN_ROLE="Operator").sessions
+
+
+def account() -> Account:
+    """Somebody with a SessionGeneration."""
+    return Account(account_id="o" * 255, session_generation="g" * 16)
+
+
+def test_largest_session_fits_into_a_cookie(sessions: Sessions) -> None:
+    """A long name in a wide script and many roles: browsers drop cookies of more than 4096 bytes without a word."""
+    person = Person("o" * 255, "ada", name="\N{PILE OF POO}" * 500, roles=tuple("r" * 119 + str(n) for n in range(30)))
+    cookie = sessions.start(person, account())
+    assert len(cookie.header()) < 4096
+    assert sessions.read({cookie.name: cookie.value}) is not None
+
+
+def test_operators_role_is_kept_among_many(sessions: Sessions) -> None:
+    """Whatever else a directory gives them."""
+    person = Person("x", "ada", roles=(*("r" * 119 + str(n) for n in range(30)), "Operator"))
+    cookie = sessions.start(person, account())
+    session = sessions.read({cookie.name: cookie.value})
+    assert session is not None
+    assert "Operator" in session.roles
+
+
+def test_odd_name_signs_in_all_the_same(sessions: Sessions) -> None:
+    """Half a surrogate pair is valid JSON."""
+    cookie = sessions.start(Person("x", "ada", name="\ud800"), replace(account(), account_id="x"))
+    assert sessions.read({cookie.name: cookie.value}) is not None
+
+
+def test_session_is_renewed_now_and_then_only(make_services: Callable[..., Services]) -> None:
+    """A new cookie after a twelfth of the idle time; it never outlives the absolute one."""
+    clock = Clock()
+    sessions = make_services(clock=clock).sessions
+    cookie = sessions.start(Person("x", "ada"), account())
+    session = sessions.read({cookie.name: cookie.value})
+    assert session is not None
+    assert sessions.renewed(session) is None
+    clock.move(minutes=6)
+    renewed = sessions.renewed(session)
+    assert renewed is not None
+    assert renewed.max_age <= timedelta(hours=12).total_seconds() - 360

@@ -1,0 +1,169 @@
+"""MSAL against the sample tenant over TLS: credentials, authorities, and what stored caches of all kinds lead to."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from localdev.tenant import SampleTenant, Visitor
+from shared.access import acquired
+from shared.accounts import Account, Outcome
+from shared.enrolment import remember
+from shared.errors import Misconfigured, SettingsError
+from shared.identity import Acquired, LeaseNeeded
+from shared.sealing import KeyRing, new_key
+from shared.services import Services
+
+MakeServices = Callable[..., Services]
+ADA = "ada@contoso.example"
+
+
+def sign_in(app: Services, username: str = ADA) -> Account:
+    """Signs in through the tenant's pages and stores the account."""
+    url, flow = app.identity.begin_sign_in()
+    callback = Visitor().sign_in(url, username)
+    return remember(app.identity.finish_sign_in(flow, dict(parse_qsl(urlsplit(callback).query))), app)
+
+
+def acquire(app: Services, account: Account) -> Acquired:
+    """A silent acquisition, as a sweep does it."""
+    return acquired(app.identity, app.settings.key_ring, account)
+
+
+def test_secret_certificate_and_managed_identity_all_sign_in_and_refresh(
+    make_services: MakeServices, sample_tenant: SampleTenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three ways to prove who the app is; the tenant verifies each."""
+    for name, value in sample_tenant.managed_identity_environment().items():
+        monkeypatch.setenv(name, value)
+    certificate = sample_tenant.make_certificate()
+    ways = [
+        {},
+        {"CLIENT_SECRET": "", "CLIENT_CERTIFICATE": certificate.private_key + certificate.certificate},
+        {"CLIENT_SECRET": "", "CLIENT_ASSERTION": "managed-identity"},
+    ]
+    for changes in ways:
+        app = make_services(**changes)
+        assert acquire(app, sign_in(app)).verdict.outcome is Outcome.FRESH, changes
+    assert sample_tenant.log()["refused"] == 0
+
+
+def test_a_certificate_that_is_none_is_a_settings_error(make_services: MakeServices) -> None:
+    """Found before anybody's turn, with the setting's name."""
+    for value in ("/no/such/file.pem", "-----BEGIN NONSENSE-----"):
+        app = make_services(CLIENT_SECRET="", CLIENT_CERTIFICATE=value)
+        with pytest.raises(SettingsError, match="CLIENT_CERTIFICATE"):
+            app.identity.begin_sign_in()
+
+
+def test_openid_provider_without_tenants_keeps_people_by_sub(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """OIDC_AUTHORITY; refresh answers may lack the id_token, and the person is still found the next time."""
+    app = make_services(AUTHORITY="", OIDC_AUTHORITY=sample_tenant.oidc_authority)
+    account = sign_in(app)
+    assert account.account_id
+    assert account.tenant_id == ""
+    sample_tenant.change_settings(id_token_on_refresh=False)
+    for _ in range(2):
+        result = acquire(app, account)
+        assert result.verdict.outcome is Outcome.FRESH
+        assert result.token_cache is not None
+        sealed = app.settings.key_ring.seal_cache(result.token_cache, account.account_id)
+        account = replace(account, sealed_cache=sealed)
+
+
+def test_us_government_by_settings_alone(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
+    """Another authority, Graph URL and scopes with that Graph's name in front: sign-in, refresh, and Graph's
+    address."""
+    scope = "https://graph.microsoft.us/User.Read"
+    app = make_services(SCOPES=scope)
+    account = sign_in(app)
+    assert account.scopes == (scope,)
+    result = acquire(app, account)
+    assert result.verdict.outcome is Outcome.FRESH
+    assert app.graph(result.access_token).me()["mail"] == ADA
+    real = make_services(
+        AUTHORITY="https://login.microsoftonline.us/contoso.example",
+        GRAPH_URL="https://graph.microsoft.us",
+        SCOPES=scope,
+    )
+    assert real.graph("t").url == "https://graph.microsoft.us"
+    assert real.settings.authority == "https://login.microsoftonline.us/contoso.example"
+
+
+def test_a_scope_added_to_the_settings_sets_nobody_aside(make_services: MakeServices) -> None:
+    """The sweep asks for what the person granted."""
+    account = sign_in(make_services())
+    later = make_services(SCOPES="User.Read Mail.Read", ENCRYPTION_KEYS=keys_of(make_services))
+    assert acquire(later, account).verdict.outcome is Outcome.FRESH
+
+
+def test_another_client_id_or_authority_host_is_misconfigured(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """A cache that holds somebody else's refresh token tells of our settings: nobody is set aside, nobody is asked."""
+    keys = keys_of(make_services)
+    account = sign_in(make_services(ENCRYPTION_KEYS=keys))
+    asked = sample_tenant.log()["refused"]
+    other_client = make_services(CLIENT_ID="00000000-0000-0000-0000-00000000000a", ENCRYPTION_KEYS=keys)
+    authority = sample_tenant.authority.replace("localhost", "127.0.0.1")
+    other_host = make_services(AUTHORITY=authority, ENCRYPTION_KEYS=keys)
+    for app in (other_client, other_host):
+        verdict = acquire(app, account).verdict
+        assert (verdict.outcome, verdict.code) == (Outcome.MISCONFIGURED, "other_client")
+    assert sample_tenant.log()["refused"] == asked
+
+
+def test_unknown_tenant_is_misconfigured(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
+    """Discovery's own refusal, by its number."""
+    app = make_services(AUTHORITY=sample_tenant.authority_of("nowhere.example"))
+    with pytest.raises(Misconfigured, match="90002"):
+        app.identity.begin_sign_in()
+
+
+def test_probe_asks_for_the_lease_before_it_sends_a_token_request(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """LeaseNeeded passes through MSAL, and nothing was redeemed; a cached token needs no lease."""
+    app = make_services()
+    account = sign_in(app)
+    with pytest.raises(LeaseNeeded):
+        acquired(app.identity, app.settings.key_ring, account, may_redeem=False)
+    assert sample_tenant.log()["refresh_tokens_redeemed"] == 0
+    sample_tenant.change_settings(access_token_lifetime=3600)
+    account = sign_in(app)
+    result = acquired(app.identity, app.settings.key_ring, account, may_redeem=False)
+    assert result.verdict.outcome is Outcome.CACHED
+
+
+def test_stored_blob_holds_no_secret_in_clear_and_opens_with_its_key_only(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """The row as it lies in the table; with another key the outcome says so, and the blob stays."""
+    app = make_services()
+    account = sign_in(app)
+    (entity,) = app.tables.get_table_client("Accounts").list_entities()
+    raw = repr(dict(entity)).encode() + account.sealed_cache
+    secrets = [each for each in sample_tenant.issued_secrets() if len(each) > 8]
+    assert len(secrets) >= 4
+    assert not [each for each in secrets if each.encode() in raw]
+    other = make_services(ENCRYPTION_KEYS=new_key("other"))
+    verdict = acquire(other, account).verdict
+    assert (verdict.outcome, verdict.code) == (Outcome.UNREADABLE, "unknown_key")
+
+
+def test_person_without_anything_to_redeem_must_sign_in(make_services: MakeServices) -> None:
+    """An empty cache that could be read."""
+    app = make_services()
+    account = sign_in(app)
+    empty = replace(account, sealed_cache=app.settings.key_ring.seal_cache("{}", account.account_id))
+    assert acquire(app, empty).verdict.outcome is Outcome.SIGN_IN_REQUIRED
+
+
+def keys_of(make_services: MakeServices) -> str:
+    """The test's ENCRYPTION_KEYS: several apps that share rows share keys."""
+    ring: KeyRing = make_services().settings.key_ring
+    return ",".join(f"{name}:{base64.urlsafe_b64encode(key).decode()}" for name, key in ring.keys.items())

@@ -1,0 +1,145 @@
+"""One reader of the environment: everything that is wrong at once, how to set it, and never a value."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import SettingsError
+from shared.sealing import new_key
+from shared.settings import Settings, load
+
+TWICE = f"k1:{'A' * 43}"
+GOOD = {
+    "CLIENT_ID": "11111111-2222-3333-4444-555555555555",
+    "CLIENT_SECRET": "s3cret-value",
+    "AUTHORITY": "https://login.microsoftonline.com/contoso.example",
+    "BASE_URL": "https://contoso.azurewebsites.net/",
+    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
+    "ENCRYPTION_KEYS": new_key("k1"),
+}
+
+
+def problems(**changes: str) -> tuple[str, ...]:
+    """What is wrong with these settings."""
+    with pytest.raises(SettingsError) as caught:
+        load(GOOD | changes)
+    return caught.value.problems
+
+
+def test_defaults_are_as_documented() -> None:
+    """The rest can be left out."""
+    settings = load(GOOD)
+    assert settings.scopes == ("User.Read",)
+    assert settings.graph_url == "https://graph.microsoft.com"
+    assert (settings.sweep_every, settings.absent_after) == (timedelta(hours=1), timedelta(minutes=5))
+    assert (settings.sweep_concurrency, settings.sweep_fanout) == (64, "inline")
+    assert settings.retention == timedelta(days=90)
+    assert settings.base_url == "https://contoso.azurewebsites.net"
+    assert settings.redirect_uri == "https://contoso.azurewebsites.net/signin/callback"
+    assert settings.secure_cookies
+    assert not settings.strict_rotation
+    assert not settings.multi_tenant
+
+
+def test_everything_that_is_missing_is_listed_at_once() -> None:
+    """An empty environment: one error, a line each."""
+    with pytest.raises(SettingsError) as caught:
+        load({})
+    text = str(caught.value)
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "AUTHORITY", "BASE_URL", "AzureWebJobsStorage", "ENCRYPTION_KEYS"):
+        assert name in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTHORITY", "http://login.microsoftonline.com/x"),
+        ("AUTHORITY", "https://login.microsoftonline.com"),
+        ("BASE_URL", "http://contoso.azurewebsites.net"),
+        ("BASE_URL", "contoso.azurewebsites.net"),
+        ("GRAPH_URL", "https://user@graph.microsoft.com"),
+        ("SCOPES", "openid profile offline_access"),
+        ("ENCRYPTION_KEYS", "k1"),
+        ("ENCRYPTION_KEYS", "k1:c2hvcnQ"),
+        ("ENCRYPTION_KEYS", f"{TWICE},{TWICE}"),
+        ("SWEEP_SCHEDULE", "*/5 * * * *"),
+        ("SWEEP_EVERY", "0m"),
+        ("SWEEP_EVERY", "soon"),
+        ("ABSENT_AFTER", "-5m"),
+        ("SWEEP_CONCURRENCY", "0"),
+        ("SWEEP_CONCURRENCY", "many"),
+        ("SWEEP_FANOUT", "both"),
+        ("REFRESH_TOKEN_ROTATION", "maybe"),
+        ("CLIENT_ASSERTION", "yes"),
+        ("CLIENT_SECRET", "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)"),
+    ],
+)
+def test_a_malformed_value_is_named(name: str, value: str) -> None:
+    """By the setting's name, with what would do."""
+    assert [each for each in problems(**{name: value}) if name in each]
+
+
+def test_no_problem_shows_a_value() -> None:
+    """A secret might stand in the wrong place."""
+    misplaced = "hunter2-hunter2"
+    shown = [name for name in GOOD if misplaced in " ".join(problems(**{name: misplaced, "SCOPES": "openid"}))]
+    assert shown == []
+
+
+def test_a_key_vault_reference_that_did_not_resolve_says_so() -> None:
+    """It arrives as its literal text."""
+    (found,) = problems(CLIENT_SECRET="@Microsoft.KeyVault(VaultName=v;SecretName=s)")
+    assert "Key Vault" in found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"CLIENT_CERTIFICATE": "/x.pem"},
+        {"CLIENT_SECRET": ""},
+        {"OIDC_AUTHORITY": "https://id.example/realm"},
+        {"AUTHORITY": ""},
+        {"AzureWebJobsStorage": ""},
+    ],
+    ids=["two credentials", "no credential", "two authorities", "no authority", "no storage"],
+)
+def test_contradictions_are_refused(changes: dict[str, str]) -> None:
+    """Exactly one credential, exactly one authority, some storage."""
+    assert len(problems(**changes)) == 1
+
+
+def test_openid_connect_s_own_scopes_are_taken_out() -> None:
+    """MSAL adds them and refuses them from us."""
+    settings = load(GOOD | {"SCOPES": "openid, User.Read Mail.Read,offline_access User.Read"})
+    assert settings.scopes == ("User.Read", "Mail.Read")
+
+
+def test_rotation_follows_the_provider_unless_it_is_set() -> None:
+    """Entra's refresh tokens stay valid; a plain provider's may not."""
+    plain = GOOD | {"AUTHORITY": "", "OIDC_AUTHORITY": "https://id.example/realm"}
+    assert load(plain).strict_rotation
+    assert not load(plain | {"REFRESH_TOKEN_ROTATION": "reusable"}).strict_rotation
+    assert load(GOOD | {"REFRESH_TOKEN_ROTATION": "strict"}).strict_rotation
+
+
+@pytest.mark.parametrize("tenant", ["organizations", "common"])
+def test_authorities_for_many_tenants_are_known(tenant: str) -> None:
+    """There `misconfigured` skips a tenant instead of stopping the sweep."""
+    assert load(GOOD | {"AUTHORITY": f"https://login.microsoftonline.com/{tenant}"}).multi_tenant
+
+
+def test_storage_by_managed_identity_needs_no_connection_string() -> None:
+    """By account name, or by endpoint."""
+    for name, value in (
+        ("AzureWebJobsStorage__accountName", "contoso"),
+        ("AzureWebJobsStorage__tableServiceUri", "https://contoso.table.core.windows.net"),
+        ("TABLES_ENDPOINT", "https://contoso.table.core.windows.net"),
+    ):
+        assert isinstance(load(GOOD | {"AzureWebJobsStorage": "", name: value}), Settings)
+
+
+def test_no_secret_shows_in_a_representation() -> None:
+    """Settings end up in tracebacks."""
+    text = repr(load(GOOD))
+    assert GOOD["CLIENT_SECRET"] not in text
+    assert GOOD["ENCRYPTION_KEYS"].split(":")[1] not in text

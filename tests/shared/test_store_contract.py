@@ -1,0 +1,286 @@
+"""What every account store promises: the same tests for the one in memory and the one on real Azurite."""
+
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.accounts import Account, Attempt, Failure, Lease, Outcome, Source, State, slot_of
+from shared.errors import Conflict, RowTooLarge, StoreError
+from shared.store import AccountStore, SweepRecord
+from shared.store.protocol import MOST_CACHE_BYTES, MOST_JSON_BYTES
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def an_account(account_id: str = "oid.tid", **changes: object) -> Account:
+    """An account with something in every property."""
+    account = Account(
+        account_id=account_id,
+        username="ada@contoso.example",
+        tenant_id="tid",
+        object_id="oid",
+        home_account_id="oid.home",
+        source=Source.ON_BEHALF_OF,
+        state=State.NEEDS_SIGN_IN,
+        due_at=NOW,
+        last_activity=NOW - timedelta(hours=1),
+        last_swept_at=NOW - timedelta(minutes=1),
+        token_expires_at=NOW + timedelta(hours=1),
+        scopes=("User.Read", "Mail.Read"),
+        failure=Failure(
+            "50173", NOW, NOW, suberror="bad_token", correlation_id="c-1", count=3, notified_at=NOW, claims="{}"
+        ),
+        recent=(Attempt(NOW, Outcome.SIGN_IN_REQUIRED), Attempt(NOW - timedelta(hours=1), Outcome.FRESH)),
+        task_state={"profile": {"digest": "x", "nested": [1, 2.5, None, True]}},
+        extra={"department": "Ω", "n": 1},
+        session_generation="g1",
+        lease=Lease("me", NOW + timedelta(seconds=30)),
+        cache_version=7,
+        sealed_cache=os.urandom(200_000),
+    )
+    return replace(account, **changes)  # type: ignore[arg-type]
+
+
+def in_one_slot(count: int) -> list[Account]:
+    """Small accounts that share a slot."""
+    ids = (f"person-{number}" for number in range(100_000))
+    wanted = slot_of("person-0")
+    return [
+        an_account(next(each for each in ids if slot_of(each) == wanted), sealed_cache=b"x", etag=None)
+        for _ in range(count)
+    ]
+
+
+def test_no_row_is_none(store: AccountStore) -> None:
+    """Absent is not an error, even before the tables exist."""
+    assert store.get("nobody") is None
+
+
+def test_account_round_trips_with_everything_in_it(store: AccountStore) -> None:
+    """What was saved is what is read, `extra` and task state too."""
+    saved = store.save(an_account())
+    known = store.get("oid.tid")
+    assert known == saved
+    assert known == an_account(sealed_cache=saved.sealed_cache)
+    assert known is not None
+    assert known.etag == saved.etag
+
+
+def test_what_is_taken_away_is_gone(store: AccountStore) -> None:
+    """A cleared failure, lease and cache leave nothing stale behind."""
+    saved = store.save(an_account())
+    bare = replace(saved, failure=None, lease=None, sealed_cache=b"", last_swept_at=None, recent=(), extra={})
+    store.save(bare)
+    assert store.get("oid.tid") == bare
+
+
+def test_second_insert_conflicts(store: AccountStore) -> None:
+    """Two first sign-ins at once: one of them must read again."""
+    store.save(an_account())
+    with pytest.raises(Conflict):
+        store.save(an_account(username="other"))
+    known = store.get("oid.tid")
+    assert known is not None
+    assert known.username == "ada@contoso.example"
+
+
+def test_stale_write_conflicts_and_changes_nothing(store: AccountStore) -> None:
+    """A write with the ETag of yesterday is refused."""
+    first = store.save(an_account())
+    second = store.save(replace(first, username="newer"))
+    with pytest.raises(Conflict):
+        store.save(replace(first, username="older"))
+    assert store.get("oid.tid") == second
+
+
+def test_write_to_a_vanished_row_conflicts(store: AccountStore) -> None:
+    """Nobody resurrects a row that its person deleted."""
+    saved = store.save(an_account())
+    assert store.delete("oid.tid")
+    with pytest.raises(Conflict):
+        store.save(saved)
+    with pytest.raises(Conflict):
+        store.touch(saved)
+    assert store.get("oid.tid") is None
+
+
+def test_touch_moves_activity_and_lease_only(store: AccountStore) -> None:
+    """The small write leaves cache, state and failure as they are, and moves the ETag."""
+    saved = store.save(an_account())
+    later = NOW + timedelta(minutes=5)
+    touched = store.touch(replace(saved, last_activity=later, due_at=later, lease=None, username="ignored"))
+    known = store.get("oid.tid")
+    assert known == replace(saved, last_activity=later, due_at=later, lease=None)
+    assert known is not None
+    assert known.etag == touched.etag != saved.etag
+    with pytest.raises(Conflict):
+        store.touch(saved)
+
+
+def test_delete_tells_whether_there_was_a_row(store: AccountStore) -> None:
+    """Deleting twice is harmless."""
+    store.save(an_account())
+    assert store.delete("oid.tid")
+    assert not store.delete("oid.tid")
+
+
+def test_delete_with_a_stale_etag_conflicts(store: AccountStore) -> None:
+    """A sweep that deletes by retention doesn't delete somebody who has just signed in."""
+    saved = store.save(an_account())
+    store.save(replace(saved, state=State.ACTIVE))
+    with pytest.raises(Conflict):
+        store.delete("oid.tid", etag=saved.etag)
+    assert store.get("oid.tid") is not None
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, MOST_CACHE_BYTES])
+def test_cache_of_any_allowed_size_round_trips(store: AccountStore, size: int) -> None:
+    """Chunks of 64 KiB, with nothing lost at their edges."""
+    saved = store.save(an_account(sealed_cache=os.urandom(size)))
+    known = store.get("oid.tid")
+    assert known is not None
+    assert known.sealed_cache == saved.sealed_cache
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sealed_cache": bytes(MOST_CACHE_BYTES + 1)},
+        {"extra": {"long": "x" * MOST_JSON_BYTES}},
+        {"task_state": {"long": "x" * MOST_JSON_BYTES}},
+    ],
+    ids=["cache", "extra", "task state"],
+)
+def test_too_large_an_account_is_refused_and_the_row_keeps_what_it_had(
+    store: AccountStore, changes: dict[str, object]
+) -> None:
+    """A clear error before anything is written."""
+    saved = store.save(an_account())
+    with pytest.raises(RowTooLarge):
+        store.save(replace(saved, **changes))  # type: ignore[arg-type]
+    assert store.get("oid.tid") == saved
+
+
+@pytest.mark.parametrize(
+    "account_id", ["a/b", "a\\b", "a#b?c%d", "x" * 600, "Ünïcødé.ß", "a'b", 'q"q', "tab\there", " "]
+)
+def test_any_account_id_is_a_key(store: AccountStore, account_id: str) -> None:
+    """Plain OpenID providers choose `sub` as they like."""
+    saved = store.save(an_account(account_id))
+    assert store.get(account_id) == saved
+    assert store.delete(account_id)
+
+
+def test_many_are_saved_together_and_only_the_conflicting_are_refused(store: AccountStore) -> None:
+    """One result a row, in order; the others are written."""
+    people = in_one_slot(150)
+    saved = [each for each in store.save_many(people) if isinstance(each, Account)]
+    assert len(saved) == 150
+    store.save(replace(saved[3], username="changed meanwhile"))
+    store.delete(saved[120].account_id)
+    results = store.save_many([replace(each, username="batch") for each in saved])
+    refused = [index for index, each in enumerate(results) if isinstance(each, StoreError)]
+    assert refused == [3, 120]
+    assert all(isinstance(results[index], Conflict) for index in refused)
+    assert store.get(saved[120].account_id) is None
+    for index in (0, 99, 100, 149):
+        known = store.get(saved[index].account_id)
+        assert known == results[index]
+        assert known is not None
+        assert known.username == "batch"
+
+
+def test_many_large_rows_are_split_over_transactions(store: AccountStore) -> None:
+    """Ten rows of 800 KB don't fit into one 4 MiB transaction; one row that is too large is refused alone."""
+    people = [replace(each, sealed_cache=os.urandom(800_000)) for each in in_one_slot(10)]
+    people[4] = replace(people[4], sealed_cache=bytes(MOST_CACHE_BYTES + 1))
+    results = store.save_many(people)
+    assert [isinstance(each, Account) for each in results] == [index != 4 for index in range(10)]
+    assert isinstance(results[4], RowTooLarge)
+
+
+def test_many_are_touched_together(store: AccountStore) -> None:
+    """Leases of a page are one write; who changed meanwhile doesn't get one."""
+    saved = [each for each in store.save_many(in_one_slot(5)) if isinstance(each, Account)]
+    store.save(replace(saved[2], username="changed"))
+    lease = Lease("sweep", NOW + timedelta(minutes=1))
+    results = store.touch_many([replace(each, lease=lease) for each in saved])
+    assert [isinstance(each, Account) for each in results] == [True, True, False, True, True]
+    known = store.get(saved[0].account_id)
+    assert known is not None
+    assert known.lease == lease
+
+
+def test_due_gives_those_whose_time_has_come_page_by_page(store: AccountStore) -> None:
+    """Each once, whatever their state; with their ETags."""
+    people = in_one_slot(450)
+    due = people[:430]
+    store.save_many([*due, *(replace(each, due_at=NOW + timedelta(seconds=1)) for each in people[430:])])
+    pages = list(store.due(people[0].slot, NOW))
+    assert len(pages) > 1
+    found = [each for page in pages for each in page]
+    assert sorted(each.account_id for each in found) == sorted(each.account_id for each in due)
+    assert all(each.etag for each in found)
+
+
+def test_nobody_is_due_where_nobody_is(store: AccountStore) -> None:
+    """Before the tables exist, too."""
+    assert [each for page in store.due("00", NOW) for each in page] == []
+    assert store.earliest_due("00", NOW) is None
+
+
+def test_earliest_due_is_the_smallest_before_the_bound(store: AccountStore) -> None:
+    """The true value for a slot's hint."""
+    people = in_one_slot(3)
+    minutes = [5, 2, 9]
+    store.save_many([replace(p, due_at=NOW + timedelta(minutes=m)) for p, m in zip(people, minutes, strict=True)])
+    slot = people[0].slot
+    assert store.earliest_due(slot, NOW + timedelta(hours=1)) == NOW + timedelta(minutes=2)
+    assert store.earliest_due(slot, NOW + timedelta(minutes=2)) is None
+
+
+def test_all_slots_count_as_due_until_they_are_written(store: AccountStore) -> None:
+    """A crash between a sign-in's row and its hint loses nobody."""
+    slots = store.slots()
+    assert len(slots) == 16
+    assert all(slot.next_due_at < NOW and slot.etag is None for slot in slots)
+
+
+def test_a_slot_is_claimed_once(store: AccountStore) -> None:
+    """The claim is the lease: the second sweep that read the same hint gets nothing."""
+    slot = store.slots()[3]
+    claimed = store.set_hint(slot, NOW)
+    assert claimed is not None
+    assert store.set_hint(slot, NOW) is None
+    again = store.set_hint(claimed, NOW + timedelta(minutes=1))
+    assert again is not None
+    assert store.set_hint(claimed, NOW) is None
+    assert store.slots()[3] == again
+
+
+def test_lowering_a_hint_moves_its_etag_even_when_it_is_low_enough(store: AccountStore) -> None:
+    """So that a sweep which scanned before does not overwrite it when it finishes."""
+    claimed = store.set_hint(store.slots()[0], NOW)
+    assert claimed is not None
+    store.lower_hint("00", NOW + timedelta(hours=1))
+    assert store.slots()[0].next_due_at == NOW
+    assert store.set_hint(claimed, NOW + timedelta(hours=1)) is None
+    store.lower_hint("00", NOW - timedelta(hours=1))
+    assert store.slots()[0].next_due_at == NOW - timedelta(hours=1)
+
+
+def test_sweeps_are_listed_newest_first(store: AccountStore) -> None:
+    """Counts by outcome come back as they were kept."""
+    for minute in range(3):
+        counts = {"fresh": minute, "sign_in_required": 1}
+        started_at = NOW + timedelta(minutes=minute)
+        store.record_sweep(
+            SweepRecord(started_at=started_at, seconds=1.5, slots=2, counts=counts, stopped="time_limit")
+        )
+    newest = store.recent_sweeps(2)
+    assert [each.counts["fresh"] for each in newest] == [2, 1]
+    assert newest[0].people == 3
+    assert newest[0].rate == 2
+    assert newest[0].stopped == "time_limit"

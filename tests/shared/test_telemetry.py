@@ -1,0 +1,200 @@
+"""What a sweep, a token request and a Graph call tell OpenTelemetry's SDK, seen by its in-memory exporters."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+import pytest
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from shared import telemetry
+from tests.running_app import RunningApp
+
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
+
+
+class Exported:
+    """What has been exported since the test began."""
+
+    def __init__(self, exporter: InMemorySpanExporter, reader: InMemoryMetricReader) -> None:
+        self._exporter = exporter
+        self._reader = reader
+
+    def spans(self, name: str) -> list[ReadableSpan]:
+        """Finished spans of this name."""
+        return [span for span in self._exporter.get_finished_spans() if span.name == name]
+
+    def points(self, name: str) -> list[tuple[dict[str, Any], Any]]:
+        """A metric's points: attributes and the point."""
+        data = self._reader.get_metrics_data()
+        found = []
+        for resource in data.resource_metrics if data else ():
+            for scope in resource.scope_metrics:
+                for metric in scope.metrics:
+                    if metric.name == name:
+                        found += [(dict(point.attributes or {}), point) for point in metric.data.data_points]
+        return found
+
+
+@pytest.fixture(scope="session")
+def _sdk() -> Exported:
+    """The SDK can be put in place once a process; the app's instruments find it by themselves."""
+    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    metrics.set_meter_provider(MeterProvider([reader]))
+    return Exported(exporter, reader)
+
+
+@pytest.fixture
+def exported(_sdk: Exported) -> Exported:
+    """The SDK, with no span yet. Its metrics go on: they are compared before and after."""
+    _sdk._exporter.clear()
+    return _sdk
+
+
+class GraphListener(BaseHTTPRequestHandler):
+    """A Graph that answers with one profile and keeps the headers of each request."""
+
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """The profile."""
+        self.seen.append(self.headers.get("traceparent", ""))
+        body = json.dumps({"displayName": "Ada"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def graph() -> Iterator[str]:
+    """Its URL."""
+    GraphListener.seen.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), GraphListener) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_sweep_is_a_span_with_one_for_each_slot(app: RunningApp, exported: Exported) -> None:
+    """Slots are children of the sweep, though each has a thread of its own; the counts are attributes."""
+    app.browser().sign_in("ada@contoso.example")
+    app.clock.move(minutes=6)
+    record = app.sweep()
+    assert record is not None
+    (sweep,) = exported.spans("sweep")
+    slots = exported.spans("slot")
+    assert len(slots) == record.slots
+    assert sweep.context is not None
+    assert {slot.parent.span_id for slot in slots if slot.parent} == {sweep.context.span_id}
+    assert sweep.attributes is not None
+    assert sweep.attributes["understudy.people.fresh"] == 1
+
+
+def test_an_idle_tick_is_no_span(app: RunningApp, exported: Exported) -> None:
+    """Nobody is due: nothing is exported, and nothing is paid for."""
+    app.browser().sign_in("ada@contoso.example")
+    app.sweep()
+    exported._exporter.clear()
+    app.sweep()
+    assert exported.spans("sweep") == []
+
+
+def test_a_sweep_that_stops_is_a_span_with_an_error(start_app: Callable[..., RunningApp], exported: Exported) -> None:
+    """Its description is the reason, as in the log."""
+    start_app().browser().sign_in("ada@contoso.example")
+    app = start_app(CLIENT_SECRET="wrong")
+    app.clock.move(hours=2)
+    app.sweep()
+    (sweep,) = exported.spans("sweep")
+    assert sweep.status.status_code is trace.StatusCode.ERROR
+    assert "misconfigured" in (sweep.status.description or "")
+
+
+def test_metrics_count_people_and_time_token_and_storage_calls(app: RunningApp, exported: Exported) -> None:
+    """By outcome and by result; the gauge has the most overdue person."""
+
+    def people(outcome: str) -> int:
+        return sum(point.value for found, point in exported.points("understudy.people") if outcome in found.values())
+
+    before = people("fresh"), people("sign_in_required")
+    for username in ("ada@contoso.example", "deniz@contoso.example"):
+        app.browser().sign_in(username)
+    app.tenant.change_person("deniz@contoso.example", state="revoked")
+    app.clock.move(minutes=10)
+    record = app.sweep()
+    assert record is not None
+    assert (people("fresh"), people("sign_in_required")) == (before[0] + 1, before[1] + 1)
+    ((_, overdue),) = exported.points("understudy.sweep.oldest_overdue")
+    assert overdue.value == record.oldest_overdue
+    grants = {
+        (found["understudy.grant"], found["understudy.result"])
+        for found, _ in exported.points("understudy.token.seconds")
+    }
+    assert {("authorization_code", "200"), ("refresh_token", "200"), ("refresh_token", "400")} <= grants
+    methods = {found["understudy.method"] for found, _ in exported.points("understudy.storage.seconds")}
+    assert {"GET", "POST"} <= methods
+
+
+def test_a_requests_trace_goes_on_to_graph(
+    start_app: Callable[..., RunningApp], graph: str, exported: Exported
+) -> None:
+    """W3C Trace Context in, W3C Trace Context out; without one, none is made up."""
+    browser = start_app(GRAPH_URL=graph).browser()
+    browser.sign_in("ada@contoso.example")
+    GraphListener.seen.clear()
+    browser.get("/me", traceparent=TRACEPARENT)
+    assert {TRACE_ID in seen for seen in GraphListener.seen} == {True}
+    GraphListener.seen.clear()
+    browser.get("/me")
+    assert set(GraphListener.seen) == {""}
+
+
+def test_a_tasks_graph_call_belongs_to_its_sweep(
+    start_app: Callable[..., RunningApp], graph: str, exported: Exported
+) -> None:
+    """Through two pools of threads."""
+    app = start_app(GRAPH_URL=graph)
+    app.browser().sign_in("ada@contoso.example")
+    GraphListener.seen.clear()
+    app.clock.move(minutes=6)
+    app.sweep()
+    (sweep,) = exported.spans("sweep")
+    assert sweep.context is not None
+    assert [f"{sweep.context.trace_id:032x}" in seen for seen in GraphListener.seen] == [True]
+
+
+def test_nothing_that_is_exported_names_a_person(app: RunningApp, exported: Exported) -> None:
+    """Neither spans nor metrics."""
+    app.browser().sign_in("ada@contoso.example")
+    app.clock.move(minutes=6)
+    app.sweep()
+    (account,) = app.accounts()
+    told = [str(dict(span.attributes or {})) for name in ("sweep", "slot") for span in exported.spans(name)]
+    names = ("people", "sweep.seconds", "sweep.oldest_overdue", "token.seconds", "storage.seconds")
+    told += [str(found) for name in names for found, _ in exported.points(f"understudy.{name}")]
+    assert told
+    for secret in (account.username, account.object_id, account.tenant_id, account.account_id):
+        assert not [text for text in told if secret in text]
+
+
+def test_without_a_trace_no_header_is_sent() -> None:
+    """Whoever has no SDK and no trace sends what they sent before."""
+    assert telemetry.outgoing() == {}

@@ -1,0 +1,64 @@
+"""SWEEP_FANOUT=queue: the timer puts messages, whoever takes them sweeps; duplicates and nonsense are harmless."""
+
+from collections.abc import Callable
+
+import pytest
+from azure.storage.queue import QueueServiceClient
+
+from localdev.azurite import Azurite
+from shared.queues import SWEEP_SLOTS
+from tests.running_app import RunningApp
+
+
+@pytest.fixture
+def app(start_app: Callable[..., RunningApp], azurite: Azurite) -> RunningApp:
+    """The app with fan-out, and empty queues."""
+    with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
+        for queue in queues.list_queues():
+            queues.delete_queue(queue.name)
+    return start_app(SWEEP_FANOUT="queue")
+
+
+def drain(app: RunningApp) -> None:
+    """Takes all messages that wait."""
+    while app.host.drain("sweep_slot"):
+        pass
+
+
+def test_one_message_a_due_slot_sweeps_everybody(app: RunningApp) -> None:
+    """The tick itself asks the tenant nothing; the messages do, each for its slot."""
+    for username in ("ada@contoso.example", "ben@contoso.example", "emi@contoso.example"):
+        app.browser().sign_in(username)
+    app.clock.move(minutes=6)
+    assert app.counts() == {}
+    assert app.tenant.log()["refresh_tokens_redeemed"] == 0
+    drain(app)
+    assert app.tenant.log()["refresh_tokens_redeemed"] == 3
+    assert sum(each.counts.get("fresh", 0) for each in app.services.store.recent_sweeps(50)) == 3
+
+
+def test_duplicate_messages_sweep_nobody_twice(app: RunningApp) -> None:
+    """At-least-once delivery: the slot's hint and claim decide."""
+    app.browser().sign_in("ada@contoso.example")
+    app.clock.move(minutes=6)
+    app.host.fire("sweep")
+    app.host.fire("sweep")
+    drain(app)
+    assert app.tenant.log()["refresh_tokens_redeemed"] == 1
+
+
+def test_a_message_for_no_slot_fails_and_harms_nobody(app: RunningApp) -> None:
+    """It becomes a poison message, visible in the log; the slots are as they were."""
+    before = app.services.store.slots()
+    assert not app.host.fire("sweep_slot", "ff; drop").succeeded
+    assert app.services.store.slots() == before
+
+
+def test_a_message_for_a_slot_that_is_not_due_costs_one_read(app: RunningApp) -> None:
+    """A late duplicate finds the slot claimed or done."""
+    app.host.fire("sweep")
+    drain(app)
+    before = app.services.store.slots()
+    assert app.host.fire("sweep_slot", "00").succeeded
+    assert app.services.store.slots() == before
+    assert SWEEP_SLOTS == "sweep-slots"

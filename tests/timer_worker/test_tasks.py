@@ -1,0 +1,176 @@
+"""Background work in people's names: what it may see, what it keeps, and that its failures stay its own."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from localdev.tenant import SampleTenant
+from shared.accounts import Account, Outcome, State
+from shared.graph import Graph
+from shared.services import Services
+from tests.running_app import Clock
+from tests.shared.test_identity import sign_in
+from timer_worker.sweep import Sweep, due_slots
+from timer_worker.tasks import TASKS, Task
+
+ADA, BEN = "ada@contoso.example", "ben@contoso.example"
+READ = ("User.Read",)
+
+
+@pytest.fixture
+def app(make_services: Callable[..., Services]) -> Services:
+    """The app's parts, with a clock that tests move."""
+    return make_services(clock=Clock())
+
+
+def sweep(app: Services, *tasks: Task) -> dict[str, int]:
+    """Everybody goes away, and is swept."""
+    assert isinstance(app.now, Clock)
+    app.now.move(hours=2)
+    record = Sweep(app, tasks=tasks).over(due_slots(app, app.now()))
+    return record.counts if record else {}
+
+
+def stored(app: Services, account: Account) -> Account:
+    """As it is in the table now."""
+    known = app.store.get(account.account_id)
+    assert known is not None
+    return known
+
+
+def test_profile_task_keeps_when_the_profile_last_changed(app: Services, sample_tenant: SampleTenant) -> None:
+    """A digest and a time; nothing of the profile itself."""
+    account = sign_in(app)
+    sweep(app, *TASKS)
+    first = stored(app, account).task_state["profile_changes"]
+    sweep(app, *TASKS)
+    assert stored(app, account).task_state["profile_changes"] == first
+    sample_tenant.change_person(ADA, profile={"jobTitle": "Director"})
+    sweep(app, *TASKS)
+    later = stored(app, account).task_state["profile_changes"]
+    assert later["changed_at"] > first["changed_at"]
+    assert "Director" not in str(later)
+
+
+def test_a_failing_task_is_recorded_and_retried_and_stops_nobody(app: Services) -> None:
+    """The others' work is done, this person's token is saved, and next time it runs again."""
+    ada, ben = sign_in(app, ADA), sign_in(app, BEN)
+    broken = [True]
+
+    def work(account: Account, graph: Graph) -> None:
+        name = graph.me()["givenName"]
+        if name == "Ada" and broken[0]:
+            raise KeyError(name)
+        account.task_state["done"] = True
+
+    task = Task("work", work, READ)
+    assert sweep(app, task) == {"fresh": 1, "task_failed": 1}
+    failed = stored(app, ada)
+    assert failed.state is State.ACTIVE
+    assert failed.failure is not None
+    assert failed.failure.code == "work: KeyError"
+    assert failed.recent[0].outcome is Outcome.TASK_FAILED
+    assert failed.cache_version == ada.cache_version + 1
+    assert stored(app, ben).task_state == {"work": {"done": True}}
+    broken[0] = False
+    assert sweep(app, task) == {"fresh": 2}
+    assert stored(app, ada).failure is None
+
+
+def test_a_task_sees_its_own_state_and_no_token_cache(app: Services) -> None:
+    """What one task keeps, the other doesn't see."""
+    account = sign_in(app)
+    seen: list[tuple[str, dict[str, object], bytes]] = []
+
+    def keeper(name: str) -> Task:
+        def work(account: Account, graph: Graph) -> None:
+            seen.append((name, dict(account.task_state), account.sealed_cache))
+            account.task_state["by"] = name
+
+        return Task(name, work, READ)
+
+    for _ in range(2):
+        sweep(app, keeper("one"), keeper("two"))
+    assert seen == [("one", {}, b""), ("two", {}, b""), ("one", {"by": "one"}, b""), ("two", {"by": "two"}, b"")]
+    assert stored(app, account).task_state == {"one": {"by": "one"}, "two": {"by": "two"}}
+
+
+def test_a_task_runs_only_for_people_who_granted_its_scopes(app: Services) -> None:
+    """A new task with a new scope waits for their next sign-in; nothing fails."""
+    sign_in(app)
+    ran: list[str] = []
+
+    def work(account: Account, graph: Graph) -> None:
+        ran.append(account.account_id)
+
+    assert sweep(app, Task("calendar", work, ("User.Read", "Calendars.Read"))) == {"fresh": 1}
+    assert ran == []
+
+
+def test_a_task_that_does_not_come_back_is_left_behind(app: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep ends; the person stays active, with the failure written down."""
+    monkeypatch.setattr("timer_worker.slot_run._GRACE_SECONDS", 0.1)
+    account = sign_in(app)
+    release = threading.Event()
+
+    def wait(account: Account, graph: Graph) -> None:
+        release.wait(30)
+
+    try:
+        assert sweep(app, Task("stuck", wait, READ, timedelta(milliseconds=50))) == {"task_failed": 1}
+    finally:
+        release.set()
+    after = stored(app, account)
+    assert after.state is State.ACTIVE
+    assert after.failure is not None
+    assert after.failure.code == "tasks: timed_out"
+
+
+def test_graph_calls_end_with_the_task_s_time_limit(app: Services, sample_tenant: SampleTenant) -> None:
+    """A Graph that hangs costs the time limit, not the client's own time-outs."""
+    account = sign_in(app)
+    sample_tenant.add_fault("graph", "hang")
+
+    def look(account: Account, graph: Graph) -> None:
+        graph.me()
+
+    assert sweep(app, Task("slow", look, READ, timedelta(milliseconds=200))) == {"task_failed": 1}
+    failure = stored(app, account).failure
+    assert failure is not None
+    assert failure.code == "slow: graph_timeout"
+
+
+def test_too_much_state_is_a_failed_task_and_the_row_stays_whole(app: Services) -> None:
+    """32 KiB for all tasks of a person."""
+    account = sign_in(app)
+
+    def hoard(account: Account, graph: Graph) -> None:
+        account.task_state["all"] = "x" * 40_000
+
+    assert sweep(app, Task("hoard", hoard, READ)) == {"task_failed": 1}
+    assert stored(app, account).task_state == {}
+
+
+def test_continuous_access_challenge_in_a_task_is_answered_once(app: Services, sample_tenant: SampleTenant) -> None:
+    """A 401 with claims forces a refresh with them; the task runs with the new token, in the same turn."""
+    sample_tenant.change_settings(access_token_lifetime=20_000)
+    account = sign_in(app)
+    sample_tenant.change_person(ADA, state="continuous_access")
+    assert sweep(app, *TASKS) == {"fresh": 1}
+    assert stored(app, account).task_state["profile_changes"]["changed_at"]
+    assert len(stored(app, account).recent) == 1
+
+
+def test_continuous_access_reveals_a_revocation_that_a_cached_token_hid(
+    app: Services, sample_tenant: SampleTenant
+) -> None:
+    """The forced refresh is refused: that answer decides."""
+    sample_tenant.change_settings(access_token_lifetime=20_000)
+    account = sign_in(app)
+    sample_tenant.change_person(ADA, state="revoked", continuous_access=True)
+    assert sweep(app, *TASKS) == {"sign_in_required": 1}
+    after = stored(app, account)
+    assert after.state is State.NEEDS_SIGN_IN
+    assert [each.outcome for each in after.recent] == [Outcome.SIGN_IN_REQUIRED]

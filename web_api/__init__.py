@@ -1,0 +1,1 @@
+"""The API for clients that bring a bearer token: on-behalf-of in, Microsoft Graph out."""
