@@ -6,12 +6,11 @@ row's lease first; the others wait a moment, read again and find the fresh token
 
 import logging
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.accounts import Account, Lease, Outcome, State, rebased, utc_now
+from shared.accounts import Account, Lease, Outcome, State, rebased
 from shared.errors import (
     Conflict,
     Misconfigured,
@@ -61,7 +60,7 @@ class Access:
     """Access tokens for people on the browser and the API path.
 
     Args:
-        wait: sleeps for so many seconds.
+        now, wait: see Services.
         patience: seconds after which a failed save is tried again: where a refresh token can be redeemed once only,
             an unsaved one is lost.
     """
@@ -73,8 +72,8 @@ class Access:
         keys: KeyRing,
         lifecycle: Lifecycle,
         *,
-        now: Callable[[], datetime] = utc_now,
-        wait: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime],
+        wait: Callable[[float], None],
         patience: Sequence[float] = (),
     ) -> None:
         self._store = store

@@ -1,21 +1,15 @@
 """Everything that is made once a process, lazily, in one place. Nothing is made at import."""
 
 import functools
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 
-import requests
-from azure.core.credentials import TokenCredential
-from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
-from azure.identity import DefaultAzureCredential
-from azure.storage.queue import QueueServiceClient
-from requests.adapters import HTTPAdapter
-from urllib3 import Retry
 
-from shared import redaction, telemetry
+from shared import redaction
 from shared.access import PATIENCE_SECONDS, Access
 from shared.accounts import utc_now
 from shared.graph import Graph
@@ -26,24 +20,29 @@ from shared.pace import Pace
 from shared.queues import Queues
 from shared.session import Sessions
 from shared.settings import Settings, from_environment
+from shared.storage_account import queue_service, table_service
 from shared.store import AccountStore, TableAccountStore
-from shared.store.table import CLIENT_OPTIONS
 from shared.transport import HttpClient
-
-_AZURITE = (
-    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
-    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
-    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
-)  # the well-known account of every Azurite: "Use the Azurite emulator"
-_STORAGE_CONNECTIONS = 64
 
 
 class Services:
-    """The app's parts, each made when it is first asked for."""
+    """The app's parts, each made when it is first asked for.
 
-    def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utc_now) -> None:
+    Attributes:
+        now: the time.
+        wait: sleeps for so many seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.settings = settings
         self.now = now
+        self.wait = wait
 
     def close(self) -> None:
         """Ends threads and connections. A Functions process never does; tests and tools do."""
@@ -68,7 +67,7 @@ class Services:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The storage account's table service."""
-        return table_service(self.settings)
+        return table_service(self.settings, self.wait)
 
     @cached_property
     def queues(self) -> Queues:
@@ -95,7 +94,13 @@ class Services:
         """Tokens for people who are here."""
         patience = PATIENCE_SECONDS if self.settings.strict_rotation else ()
         return Access(
-            self.store, self.identity, self.settings.key_ring, self.lifecycle, now=self.now, patience=patience
+            self.store,
+            self.identity,
+            self.settings.key_ring,
+            self.lifecycle,
+            now=self.now,
+            wait=self.wait,
+            patience=patience,
         )
 
     @cached_property
@@ -125,42 +130,3 @@ def services() -> Services:
     settings = from_environment()
     redaction.install(settings)
     return Services(settings)
-
-
-def table_service(settings: Settings) -> TableServiceClient:
-    """A client of the storage account that holds the tables: by connection string, or by endpoint and managed
-    identity."""
-    text = settings.tables_connection_string or ("" if settings.tables_endpoint else settings.storage_connection_string)
-    if text:
-        text = _AZURITE if text == "UseDevelopmentStorage=true" else text
-        return TableServiceClient.from_connection_string(text, transport=_transport(), **CLIENT_OPTIONS)
-    endpoint = settings.tables_endpoint or settings.storage_table_uri
-    endpoint = endpoint or f"https://{settings.storage_account_name}.table.core.windows.net"
-    return TableServiceClient(
-        endpoint, credential=_managed_identity(settings), transport=_transport(), **CLIENT_OPTIONS
-    )
-
-
-def _transport() -> RequestsTransport:
-    """The SDK's own, with a connection for each thread that may ask: its ten are too few for sixteen slots and the
-    requests beside them."""
-    session = requests.Session()
-    session.hooks["response"].append(telemetry.storage_answered)
-    never = Retry(total=False, redirect=False, raise_on_status=False)  # the SDK's own policy decides
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=_STORAGE_CONNECTIONS, max_retries=never))
-    return RequestsTransport(session=session)
-
-
-def queue_service(settings: Settings) -> QueueServiceClient:
-    """A client of the storage account that the Functions host watches for messages."""
-    text = settings.storage_connection_string
-    if text:
-        text = _AZURITE if text == "UseDevelopmentStorage=true" else text
-        return QueueServiceClient.from_connection_string(text, **CLIENT_OPTIONS)
-    endpoint = settings.storage_queue_uri or f"https://{settings.storage_account_name}.queue.core.windows.net"
-    return QueueServiceClient(endpoint, credential=_managed_identity(settings), **CLIENT_OPTIONS)
-
-
-def _managed_identity(settings: Settings) -> TokenCredential:
-    return DefaultAzureCredential(managed_identity_client_id=settings.storage_client_id or None)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from shared.errors import SettingsError
 from shared.sealing import new_key
 from shared.services import Services, services
 from shared.settings import documented, load
-from shared.store.table import CLIENT_OPTIONS
+from shared.store.tables import CLIENT_OPTIONS
 from tests.running_app import Clock, RunningApp
 
 ROOT = Path(__file__).parents[1]
@@ -88,8 +89,8 @@ def make_services(environment: Environment) -> Iterator[Callable[..., Services]]
     """Makes the app's parts without a host: `make_services(SCOPES="…")`; all are closed afterwards."""
     made: list[Services] = []
 
-    def make(*, clock: Clock | None = None, **changes: str) -> Services:
-        made.append(Services(load(environment | changes), now=clock or Clock()))
+    def make(*, clock: Clock | None = None, wait: Callable[[float], None] = time.sleep, **changes: str) -> Services:
+        made.append(Services(load(environment | changes), now=clock or Clock(), wait=wait))
         return made[-1]
 
     yield make

@@ -28,6 +28,10 @@ class Clock:
         """Time passes: `move(minutes=10)`."""
         self.ahead += timedelta(**duration)
 
+    def wait(self, seconds: float) -> None:
+        """Time passes while somebody waits, and nobody sleeps."""
+        self.move(seconds=seconds)
+
 
 @dataclass
 class RunningApp:

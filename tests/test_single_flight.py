@@ -112,7 +112,8 @@ def test_sweep_leaves_a_leased_person_alone_when_rotation_is_strict(
 
 def waiting(app: Services, wait: Callable[[float], None]) -> Access:
     """The app's access, with somebody else's hand on the clock."""
-    return Access(app.store, app.identity, app.settings.key_ring, app.lifecycle, now=app.now, wait=wait)
+    app.wait = wait
+    return app.access
 
 
 def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices) -> None:

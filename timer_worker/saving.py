@@ -6,7 +6,7 @@ written): the next sweep simply redeems the same tokens again.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.accounts import Account, rebased
@@ -21,23 +21,23 @@ _BAD_ROW = 400
 logger = logging.getLogger(__name__)
 
 
-def saved(turns: Sequence[Turn], app: Services, *, wait: Callable[[float], None]) -> list[Account | StoreError]:
+def saved(turns: Sequence[Turn], app: Services) -> list[Account | StoreError]:
     """One result a turn, in order: the account as it is stored now, or why what changed could not be saved.
 
     A Conflict: nothing of this turn is to be saved any more, because the row is gone, or somebody replaced its cache.
     """
     changed = [turn for turn in turns if turn.changed]
-    results = iter(_written([turn.after for turn in changed], app, wait))
+    results = iter(_written([turn.after for turn in changed], app))
     return [_settled(turn, next(results), app) if turn.changed else turn.after for turn in turns]
 
 
-def _written(accounts: list[Account], app: Services, wait: Callable[[float], None]) -> list[Account | StoreError]:
+def _written(accounts: list[Account], app: Services) -> list[Account | StoreError]:
     results = app.store.save_many(accounts)
     for seconds in _PATIENCE_SECONDS if app.settings.strict_rotation else _LITTLE_PATIENCE_SECONDS:
         unsaved = [index for index, result in enumerate(results) if _is_outage(result)]
         if not unsaved:
             break
-        wait(seconds)
+        app.wait(seconds)
         for index, result in zip(unsaved, app.store.save_many([accounts[each] for each in unsaved]), strict=True):
             results[index] = result
     return results

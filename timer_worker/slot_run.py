@@ -217,7 +217,7 @@ class SlotRun:
         self._delete_what_is_over([turn for turn in turns if self._is_over(turn)])
         turns = [turn for turn in turns if not self._is_over(turn)]
         set_aside = []
-        for turn, result in zip(turns, saved(turns, self._app, wait=self._sweep.wait), strict=True):
+        for turn, result in zip(turns, saved(turns, self._app), strict=True):
             if isinstance(result, Conflict):
                 self._sweep.count(replace(turn, verdict=Verdict(Outcome.CONFLICT)))
             elif isinstance(result, StoreError):

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -42,7 +42,6 @@ class Sweep:
 
     Args:
         tasks: the background work.
-        wait: sleeps for so many seconds.
         time_limit: nobody's turn begins later than this.
     """
 
@@ -51,13 +50,11 @@ class Sweep:
         app: Services,
         *,
         tasks: Sequence[Task] = TASKS,
-        wait: Callable[[float], None] = time.sleep,
         time_limit: timedelta = TIME_LIMIT,
     ) -> None:
         self.app = app
         self.tasks = tasks
         self.started_at = app.now()
-        self.wait = wait
         self._began = time.monotonic()
         self._ends_at = self._began + time_limit.total_seconds()
         self.handing_out = threading.Lock()
@@ -143,7 +140,7 @@ class Sweep:
                 self.stop("the tenant throttles or fails for longer than this sweep may last")
             if self.must_stop():
                 return None
-            self.wait(seconds)
+            self.app.wait(seconds)
         if self.must_stop() or self.is_skipped(account) or not turn.may_redeem(account, self.app):
             return None
         taken = turn.acquire(account, self.app)

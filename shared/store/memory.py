@@ -9,10 +9,8 @@ from datetime import datetime
 
 from shared.accounts import EPOCH, Account, State, all_slots
 from shared.errors import Conflict, StoreError
-from shared.store.protocol import AccountPage, Headcount, Slot, SweepRecord
+from shared.store.protocol import ROWS_A_PAGE, AccountPage, Headcount, Slot, SweepRecord
 from shared.store.rows import from_entity, summary, to_entity
-
-_PAGE = 200
 
 
 class MemoryAccountStore:
@@ -79,8 +77,8 @@ class MemoryAccountStore:
         """See AccountStore."""
         with self._lock:
             found = [each for each in self._accounts.values() if each.slot == slot and each.due_at <= now]
-        for start in range(0, len(found), _PAGE):
-            yield found[start : start + _PAGE]
+        for start in range(0, len(found), ROWS_A_PAGE):
+            yield found[start : start + ROWS_A_PAGE]
 
     def earliest_due(self, slot: str, before: datetime) -> datetime | None:
         """See AccountStore."""

@@ -141,7 +141,7 @@ def summary(entity: Mapping[str, Any]) -> AccountSummary:
     )
 
 
-def encoded_size(entity: Entity) -> int:
+def encoded_size(entity: Mapping[str, Any]) -> int:
     """About how many bytes this row takes in a transaction: binary travels as base64, with names, types and headers
     around it."""
     size = 1024

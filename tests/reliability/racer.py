@@ -1,7 +1,8 @@
 """The app's parts in a process of their own, to race with others or to be killed: `python -m tests.reliability.racer`.
 
     browse <account id> …   asks for tokens for these people with four threads, until standard input ends
-    sweep-on                sweeps whatever is due, again and again, until standard input ends
+    sweep-on <seconds>      sweeps whatever is due, again and again, until standard input ends, with a clock that many
+                            seconds ahead
     sweep-once <seconds>    says "ready", waits for a line, and sweeps once, with a clock that many seconds ahead
     sweep-many <n>          sweeps n times, an hour apart, and prints what the process holds after ten and at the end
 
@@ -60,8 +61,9 @@ def browse(app: Services, people: list[str]) -> None:
     together([visit] * 4)
 
 
-def sweep_on(app: Services, _: list[str]) -> None:
+def sweep_on(app: Services, rest: list[str]) -> None:
     """Sweeps of people who are away, as fast as they fall due."""
+    app.now = Clock(timedelta(seconds=float(rest[0])))
     over = until_told()
     while not over.is_set():
         Sweep(app, tasks=()).over(due_slots(app, app.now()))

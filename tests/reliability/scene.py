@@ -40,10 +40,10 @@ class Scene:
     before: Account = field(init=False)
 
     def begin(self) -> None:
-        """Ben signs in and goes away; nobody's slot but his is due."""
+        """Ben signs in and goes away; nobody's slot but his is due, today."""
         self.restart()
         for slot in self.direct.slots():
-            self.direct.set_hint(slot, self.app.clock() + timedelta(hours=1))
+            self.direct.set_hint(slot, self.app.clock() + timedelta(days=1))
         self.browser = self.app.browser()
         self.browser.sign_in(BEN)
         self.before = self.account
@@ -53,6 +53,7 @@ class Scene:
         """The app starts again, perhaps with other settings; browsers keep their sessions."""
         self.app = self.start_app(TABLES_CONNECTION_STRING=self.proxy.connection_string, **changes)
         made, clock = self.app.services, self.app.clock
+        made.wait = clock.wait
         made.__dict__["http"] = HttpClient(
             ca_bundle=made.settings.ca_bundle, connect_seconds=SHORT_SECONDS, read_seconds=SHORT_SECONDS, clock=clock
         )

@@ -32,14 +32,14 @@ def app(
     """The app's parts, with a tenant that revokes a family when one of its tokens comes twice."""
     sample_tenant.change_settings(rotation="strict")
     strict = {"REFRESH_TOKEN_ROTATION": "strict", "TABLES_CONNECTION_STRING": proxy.connection_string}
-    made = make_services(clock=clock, **strict)
+    made = make_services(clock=clock, wait=clock.wait, **strict)
     made.__dict__["pace"] = Pace(clock=lambda: clock().timestamp())
     return made
 
 
 def swept(app: Services, clock: Clock, tasks: tuple[Task, ...] = ()) -> dict[str, int]:
     """One sweep, in which waiting moves the clock."""
-    record = Sweep(app, tasks=tasks, wait=lambda seconds: clock.move(seconds=seconds)).over(due_slots(app, clock()))
+    record = Sweep(app, tasks=tasks).over(due_slots(app, clock()))
     assert record
     assert record.stopped == ""
     return record.counts

@@ -20,6 +20,7 @@ from shared.pace import Pace
 from shared.sealing import new_key
 from shared.services import Services
 from shared.store import SweepRecord
+from shared.store.protocol import ROWS_A_PAGE
 from tests.reliability.crowd import enrol
 from tests.reliability.scene import BEN, Scene
 from tests.reliability.storage_proxy import StorageProxy
@@ -42,15 +43,14 @@ def clock() -> Clock:
 @pytest.fixture
 def app(make_services: MakeServices, proxy: StorageProxy, clock: Clock) -> Services:
     """The app's parts without a host, behind a road that can fail."""
-    made = make_services(clock=clock, TABLES_CONNECTION_STRING=proxy.connection_string)
+    made = make_services(clock=clock, wait=clock.wait, TABLES_CONNECTION_STRING=proxy.connection_string)
     made.__dict__["pace"] = Pace(clock=lambda: clock().timestamp())
     return made
 
 
 def sweep(app: Services, **options: Any) -> SweepRecord:
-    """One pass over what is due; time passes where it waits."""
-    chosen: dict[str, Any] = {"tasks": (), "wait": lambda seconds: clock_of(app).move(seconds=seconds)} | options
-    record = Sweep(app, **chosen).over(due_slots(app, app.now()))
+    """One pass over what is due."""
+    record = Sweep(app, **{"tasks": ()} | options).over(due_slots(app, app.now()))
     assert record
     return record
 
@@ -75,14 +75,14 @@ def test_a_page_that_fails_half_way_loses_nobody(
     app: Services, proxy: StorageProxy, tables: TableServiceClient
 ) -> None:
     """Who was read before is looked after and saved; the others are still due, and come with the next sweep."""
-    unreadable_crowd(app, 250)
+    unreadable_crowd(app, ROWS_A_PAGE + 50)
     trouble = proxy.add(**SCAN, **BUSY, body="", skip=1)
     proxy.requests.clear()
     slots = [slot for slot in due_slots(app, app.now()) if slot.name == "03"]
     record = Sweep(app, tasks=()).over(slots)
     assert trouble.happened
     assert record
-    assert record.counts == {"unreadable": 200}
+    assert record.counts == {"unreadable": ROWS_A_PAGE}
     assert "scan slot: 503" in record.stopped
     proxy.clear()
     clock_of(app).move(minutes=11)
@@ -178,9 +178,10 @@ def test_retry_after_holds_for_all_threads_of_the_process(
 
     def wait(seconds: float) -> None:
         waits.append(seconds)
-        clock.move(seconds=seconds)
+        clock.wait(seconds)
 
-    record = sweep(app, wait=wait)
+    app.wait = wait
+    record = sweep(app)
     assert record.counts == {"fresh": 5, "throttled": 1}
     assert waits
     assert 80 < max(waits) <= 90
@@ -197,9 +198,10 @@ def test_failures_in_a_row_pause_the_sweep_and_it_resumes_by_itself(
 
     def wait(seconds: float) -> None:
         waits.append(seconds)
-        clock.move(seconds=seconds)
+        clock.wait(seconds)
 
-    assert sweep(app, wait=wait).counts == {"fresh": 1, "unavailable": 5}
+    app.wait = wait
+    assert sweep(app).counts == {"fresh": 1, "unavailable": 5}
     assert len(waits) == 1
     clock.move(minutes=5)
     assert sweep(app).counts == {"fresh": 5}
@@ -213,7 +215,7 @@ def test_an_outage_longer_than_a_sweep_ends_it_and_sets_nobody_aside(
     sample_tenant.add_fault("token", "status", status=500)
     for _ in range(20):
         clock.move(minutes=11)
-        Sweep(app, tasks=(), wait=lambda seconds: clock.move(seconds=seconds)).over(due_slots(app, app.now()))
+        Sweep(app, tasks=()).over(due_slots(app, app.now()))
     found = [app.store.get(each.account_id) for each in people]
     assert {each.state for each in found if each} == {State.ACTIVE}
     sample_tenant.clear_faults()

@@ -17,7 +17,7 @@ from azure.data.tables import (
     UpdateMode,
 )
 
-from shared.store.table import CLIENT_OPTIONS
+from shared.store.tables import CLIENT_OPTIONS
 from shared.store.transaction import submit
 
 ROW: dict[str, Any] = {

@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from localdev.tenant import SampleTenant
-from shared.access import Access
 from shared.accounts import Account, Lease, Outcome, Source, State
 from shared.enrolment import remember, remember_exchanged
 from shared.errors import SignInFailed
@@ -99,7 +98,7 @@ def test_a_withdrawal_while_a_call_waits_stands(make_services: MakeServices, sam
     def withdraws(_: float) -> None:
         app.store.delete(before.account_id)
 
-    app.access = Access(app.store, app.identity, app.settings.key_ring, app.lifecycle, now=app.now, wait=withdraws)
+    app.wait = withdraws
     token, account = token_for(who, app)
     assert token
     assert account is None

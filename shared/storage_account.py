@@ -1,0 +1,68 @@
+"""Clients of the storage account: its tables, and its queues."""
+
+from collections.abc import Callable
+
+import requests
+from azure.core.credentials import TokenCredential
+from azure.core.pipeline.transport import RequestsTransport
+from azure.data.tables import TableServiceClient
+from azure.identity import DefaultAzureCredential
+from azure.storage.queue import QueueServiceClient
+from requests.adapters import HTTPAdapter
+from urllib3 import Retry
+
+from shared import telemetry
+from shared.settings import Settings
+from shared.store.tables import CLIENT_OPTIONS
+
+_AZURITE = (
+    "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
+    "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"
+    "QueueEndpoint=http://127.0.0.1:10001/devstoreaccount1;TableEndpoint=http://127.0.0.1:10002/devstoreaccount1;"
+)  # the well-known account of every Azurite: "Use the Azurite emulator"
+_STORAGE_CONNECTIONS = 64
+
+
+def table_service(settings: Settings, wait: Callable[[float], None]) -> TableServiceClient:
+    """A client of the storage account that holds the tables: by connection string, or by endpoint and managed
+    identity.
+
+    Args:
+        wait: sleeps for so many seconds, before a request is sent again.
+    """
+    text = settings.tables_connection_string or ("" if settings.tables_endpoint else settings.storage_connection_string)
+    transport = _Transport(wait)
+    if text:
+        text = _AZURITE if text == "UseDevelopmentStorage=true" else text
+        return TableServiceClient.from_connection_string(text, transport=transport, **CLIENT_OPTIONS)
+    endpoint = settings.tables_endpoint or settings.storage_table_uri
+    endpoint = endpoint or f"https://{settings.storage_account_name}.table.core.windows.net"
+    return TableServiceClient(endpoint, credential=_managed_identity(settings), transport=transport, **CLIENT_OPTIONS)
+
+
+class _Transport(RequestsTransport):  # type: ignore[misc] # azure-core names it lazily, without a type
+    """The SDK's own, with a connection for each thread that may ask: its ten are too few for sixteen slots and the
+    requests beside them."""
+
+    def __init__(self, wait: Callable[[float], None]) -> None:
+        session = requests.Session()
+        session.hooks["response"].append(telemetry.storage_answered)
+        never = Retry(total=False, redirect=False, raise_on_status=False)  # the SDK's own policy decides
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, HTTPAdapter(pool_maxsize=_STORAGE_CONNECTIONS, max_retries=never))
+        super().__init__(session=session)
+        self.sleep = wait
+
+
+def queue_service(settings: Settings) -> QueueServiceClient:
+    """A client of the storage account that the Functions host watches for messages."""
+    text = settings.storage_connection_string
+    if text:
+        text = _AZURITE if text == "UseDevelopmentStorage=true" else text
+        return QueueServiceClient.from_connection_string(text, **CLIENT_OPTIONS)
+    endpoint = settings.storage_queue_uri or f"https://{settings.storage_account_name}.queue.core.windows.net"
+    return QueueServiceClient(endpoint, credential=_managed_identity(settings), **CLIENT_OPTIONS)
+
+
+def _managed_identity(settings: Settings) -> TokenCredential:
+    return DefaultAzureCredential(managed_identity_client_id=settings.storage_client_id or None)
