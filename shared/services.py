@@ -67,7 +67,7 @@ class Services:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The storage account's table service."""
-        return table_service(self.settings, self.wait)
+        return table_service(self.settings)
 
     @cached_property
     def queues(self) -> Queues:

@@ -1,7 +1,5 @@
 """Clients of the storage account: its tables, and its queues."""
 
-from collections.abc import Callable
-
 import requests
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import RequestsTransport
@@ -23,15 +21,11 @@ _AZURITE = (
 _STORAGE_CONNECTIONS = 64
 
 
-def table_service(settings: Settings, wait: Callable[[float], None]) -> TableServiceClient:
+def table_service(settings: Settings) -> TableServiceClient:
     """A client of the storage account that holds the tables: by connection string, or by endpoint and managed
-    identity.
-
-    Args:
-        wait: sleeps for so many seconds, before a request is sent again.
-    """
+    identity."""
     text = settings.tables_connection_string or ("" if settings.tables_endpoint else settings.storage_connection_string)
-    transport = _Transport(wait)
+    transport = _transport()
     if text:
         text = _AZURITE if text == "UseDevelopmentStorage=true" else text
         return TableServiceClient.from_connection_string(text, transport=transport, **CLIENT_OPTIONS)
@@ -40,18 +34,15 @@ def table_service(settings: Settings, wait: Callable[[float], None]) -> TableSer
     return TableServiceClient(endpoint, credential=_managed_identity(settings), transport=transport, **CLIENT_OPTIONS)
 
 
-class _Transport(RequestsTransport):  # type: ignore[misc] # azure-core names it lazily, without a type
+def _transport() -> RequestsTransport:
     """The SDK's own, with a connection for each thread that may ask: its ten are too few for sixteen slots and the
     requests beside them."""
-
-    def __init__(self, wait: Callable[[float], None]) -> None:
-        session = requests.Session()
-        session.hooks["response"].append(telemetry.storage_answered)
-        never = Retry(total=False, redirect=False, raise_on_status=False)  # the SDK's own policy decides
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(pool_maxsize=_STORAGE_CONNECTIONS, max_retries=never))
-        super().__init__(session=session)
-        self.sleep = wait
+    session = requests.Session()
+    session.hooks["response"].append(telemetry.storage_answered)
+    never = Retry(total=False, redirect=False, raise_on_status=False)  # the SDK's own policy decides
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=_STORAGE_CONNECTIONS, max_retries=never))
+    return RequestsTransport(session=session)
 
 
 def queue_service(settings: Settings) -> QueueServiceClient:

@@ -54,6 +54,7 @@ class Scene:
         self.app = self.start_app(TABLES_CONNECTION_STRING=self.proxy.connection_string, **changes)
         made, clock = self.app.services, self.app.clock
         made.wait = clock.wait
+        made.__dict__["tables"] = self.proxy.client()
         made.__dict__["http"] = HttpClient(
             ca_bundle=made.settings.ca_bundle, connect_seconds=SHORT_SECONDS, read_seconds=SHORT_SECONDS, clock=clock
         )

@@ -33,6 +33,7 @@ def app(
     sample_tenant.change_settings(rotation="strict")
     strict = {"REFRESH_TOKEN_ROTATION": "strict", "TABLES_CONNECTION_STRING": proxy.connection_string}
     made = make_services(clock=clock, wait=clock.wait, **strict)
+    made.__dict__["tables"] = proxy.client()
     made.__dict__["pace"] = Pace(clock=lambda: clock().timestamp())
     return made
 

@@ -44,6 +44,7 @@ def clock() -> Clock:
 def app(make_services: MakeServices, proxy: StorageProxy, clock: Clock) -> Services:
     """The app's parts without a host, behind a road that can fail."""
     made = make_services(clock=clock, wait=clock.wait, TABLES_CONNECTION_STRING=proxy.connection_string)
+    made.__dict__["tables"] = proxy.client()
     made.__dict__["pace"] = Pace(clock=lambda: clock().timestamp())
     return made
 
