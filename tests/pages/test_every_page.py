@@ -41,7 +41,7 @@ def seen(
 def test_page_is_for_everybody_small_and_of_one_piece(seen: Person, axe: str) -> None:
     """One visit, looked at from all sides: a page is expensive to come to."""
     page = seen.page
-    page.wait_for_load_state("networkidle")
+    page.wait_for_load_state("load")
     assert sum(seen.weights.values()) <= MOST_BYTES, seen.weights
     page.evaluate(axe)
     for scheme in SCHEMES:
