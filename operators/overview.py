@@ -94,13 +94,13 @@ def listed(choice: Choice, app: Services) -> AccountPage:
 def overview(choice: Choice, app: Services) -> Overview:
     """Everything. Raises BadRequest."""
     now, limit = app.now(), overdue_before(app)
-    tick = longest_gap(app.settings.sweep_schedule)
+    tick, sweeps = longest_gap(app.settings.sweep_schedule), app.store.recent_sweeps(SWEEPS)
     return Overview(
         choice=choice,
         page=listed(choice, app),
         counted=census_of(app).latest(now, limit),
-        sweeps=app.store.recent_sweeps(SWEEPS),
-        heartbeat=heartbeat(app.store.slots(), now, tick),
+        sweeps=sweeps,
+        heartbeat=heartbeat(app.store.slots(), sweeps, now, tick),
         tick=tick,
         now=now,
         overdue_before=limit,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.errors import StoreError
-from shared.heartbeat import PATIENCE, heartbeat
+from shared.heartbeat import heartbeat
 from shared.settings import Settings
 from shared.store import AccountStore
 from shared.ticks import longest_gap
@@ -84,15 +84,10 @@ class Health:
             return {"storage": Check(ok=False, detail=str(error))}
 
     def _heartbeat(self) -> Check:
-        """Missing when a slot is overdue by more than three ticks and no sweep was recorded in that time: somebody who
-        can't be acted for keeps a slot overdue although sweeps come by."""
-        beat = heartbeat(self._store.slots(), self._now(), self._tick)
-        if beat.state != "missing":
-            return Check(ok=True, detail=beat.state)
-        latest = next(iter(self._store.recent_sweeps(1)), None)
-        if latest and self._now() - latest.started_at <= PATIENCE * self._tick:
-            return Check(ok=True, detail=latest.stopped or "behind")
-        return Check(ok=False, detail=f"no sweep for {_minutes(beat.late)} minutes")
+        beat = heartbeat(self._store.slots(), self._store.recent_sweeps(1), self._now(), self._tick)
+        if beat.state == "missing":
+            return Check(ok=False, detail=f"no sweep for {_minutes(beat.late)} minutes")
+        return Check(ok=True, detail=beat.stopped or beat.state)
 
     def _authority(self) -> dict[str, Check]:
         try:

@@ -139,11 +139,15 @@ class Lifecycle:
             return self._looked_after(account, verdict, now, swept=swept)
         return self._failed(account, verdict, now)
 
-    def task_failed(self, account: Account, code: str, now: datetime) -> Account:
-        """The account after its token was saved and one of its tasks failed; it is retried at the next turn."""
+    def task_failed(self, account: Account, code: str, now: datetime, *, before: Failure | None = None) -> Account:
+        """The account after its token was saved and one of its tasks failed; it is retried at the next turn.
+
+        Args:
+            before: the failure with which the turn began: the good token has cleared it, the task may fail as before.
+        """
         verdict = Verdict(Outcome.TASK_FAILED, code=code)
         attempts = (Attempt(now, Outcome.TASK_FAILED), *account.recent[1:])
-        return replace(account, recent=attempts, failure=self._failure(account.failure, verdict, now))
+        return replace(account, recent=attempts, failure=self._failure(before, verdict, now))
 
     def next_turn(self, slot: str, now: datetime) -> datetime:
         """The first moment after `now` that is this slot's place in the interval, so that load is spread evenly."""

@@ -165,8 +165,9 @@ class Sweep:
                 self._reasons[f"tenant {account.tenant_id} skipped"] = 1
 
     def _claimed(self, slot: Slot) -> Slot | None:
+        until = self.app.now() + CLAIM
         try:
-            return self.app.store.set_hint(slot, self.app.now() + CLAIM)
+            return self.app.store.set_hint(slot, until, claimed_until=slot.claimed_until or until)
         except StoreError as error:
             self._storage_failed(slot, error)
             return None

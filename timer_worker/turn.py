@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.access import LEASE, acquired, with_new_cache
-from shared.accounts import Account, Outcome
+from shared.accounts import Account, Failure, Outcome
 from shared.errors import GraphError
 from shared.lifecycle import Verdict
 from shared.services import Services
@@ -25,6 +25,7 @@ class Turn:
         before: the account as it was read, or as it was last saved.
         after: as it shall be saved.
         overdue: seconds by which their turn was late.
+        failure: the account's, when the turn began.
         tasks_done: is this the second half?
     """
 
@@ -33,6 +34,7 @@ class Turn:
     verdict: Verdict
     access_token: str = field(default="", repr=False)
     overdue: float = 0.0
+    failure: Failure | None = None
     tasks_done: bool = False
 
     @property
@@ -72,7 +74,7 @@ def _acquired(account: Account, app: Services, overdue: float) -> Turn:
         return Turn(account, account, result.verdict, overdue=overdue)
     now = app.now()
     after = app.lifecycle.judged(with_new_cache(account, app.settings.key_ring, result), result.verdict, now)
-    return Turn(account, replace(after, lease=None), result.verdict, result.access_token, overdue)
+    return Turn(account, replace(after, lease=None), result.verdict, result.access_token, overdue, account.failure)
 
 
 def applicable(account: Account, tasks: Sequence[Task]) -> list[Task]:
@@ -101,18 +103,18 @@ def _tried(turn: Turn, task: Task, app: Services, *, challenged: bool = False) -
     except GraphError as error:
         if not error.claims or challenged or not may_redeem(turn.after, app):
             logger.info("task %s: %s (request %s)", task.name, error, error.request_id)
-            return _failed(turn, task, f"graph_{error.status or error.code}", app)
+            return _task_failed(turn, f"{task.name}: graph_{error.status or error.code}", app)
         renewed = _challenged(turn, error.claims, app)
     except Exception as error:
         logger.exception("task %s failed", task.name)
-        return _failed(turn, task, type(error).__name__, app)
+        return _task_failed(turn, f"{task.name}: {type(error).__name__}", app)
     return _tried(renewed, task, app, challenged=True) if renewed.access_token else renewed
 
 
 def timed_out(turn: Turn, app: Services) -> Turn:
     """The turn of somebody whose tasks did not come back."""
-    after = replace(app.lifecycle.task_failed(turn.after, "tasks: timed_out", app.now()), lease=None)
-    return replace(turn, after=after, verdict=Verdict(Outcome.TASK_FAILED, code="tasks: timed_out"))
+    failed = _task_failed(turn, "tasks: timed_out", app)
+    return replace(failed, after=replace(failed.after, lease=None))
 
 
 def _done(turn: Turn, task: Task, app: Services) -> Turn:
@@ -134,9 +136,8 @@ def _challenged(turn: Turn, claims: str, app: Services) -> Turn:
     return replace(turn, after=after, verdict=result.verdict, access_token=result.access_token)
 
 
-def _failed(turn: Turn, task: Task, reason: str, app: Services) -> Turn:
-    code = f"{task.name}: {reason}"
-    after = app.lifecycle.task_failed(turn.after, code, app.now())
+def _task_failed(turn: Turn, code: str, app: Services) -> Turn:
+    after = app.lifecycle.task_failed(turn.after, code, app.now(), before=turn.failure)
     return replace(turn, after=after, verdict=Verdict(Outcome.TASK_FAILED, code=code))
 
 

@@ -96,15 +96,15 @@ class MemoryAccountStore:
         with self._lock:
             known = self._slots.get(slot)
             lowest = min(known.next_due_at, due_at) if known else due_at
-            self._slots[slot] = Slot(slot, lowest, self._etag())
+            self._slots[slot] = Slot(slot, lowest, self._etag(), known.claimed_until if known else None)
 
-    def set_hint(self, slot: Slot, next_due_at: datetime) -> Slot | None:
+    def set_hint(self, slot: Slot, next_due_at: datetime, *, claimed_until: datetime | None = None) -> Slot | None:
         """See AccountStore."""
         with self._lock:
             known = self._slots.get(slot.name)
             if (known.etag if known else None) != slot.etag:
                 return None
-            self._slots[slot.name] = Slot(slot.name, next_due_at, self._etag())
+            self._slots[slot.name] = Slot(slot.name, next_due_at, self._etag(), claimed_until)
             return self._slots[slot.name]
 
     def record_sweep(self, record: SweepRecord) -> None:

@@ -29,11 +29,19 @@ class Slot:
     Attributes:
         next_due_at: a lower bound of `DueAt` over the accounts in this slot.
         etag: of the row; None when the slot has no row yet (then it counts as due).
+        claimed_until: when the first of the claims since a sweep last finished here runs out; None when none is open.
     """
 
     name: str
     next_due_at: datetime
     etag: str | None = None
+    claimed_until: datetime | None = None
+
+    @property
+    def overdue_from(self) -> datetime:
+        """Later than this a sweep should have come by, and finished: a claim of a sweep that died is no sign of
+        life."""
+        return min(self.next_due_at, self.claimed_until or self.next_due_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +164,9 @@ class AccountStore(Protocol):
         """After an account became due at `due_at`: lowers the slot's hint, and writes it in any case."""
         ...
 
-    def set_hint(self, slot: Slot, next_due_at: datetime) -> Slot | None:
-        """Moves the hint of a slot that is still as `slot.etag` says: claims it, or finishes. None: somebody was
-        faster."""
+    def set_hint(self, slot: Slot, next_due_at: datetime, *, claimed_until: datetime | None = None) -> Slot | None:
+        """Moves the hint of a slot that is still as `slot.etag` says: claims it (`claimed_until`: see Slot), or
+        finishes. None: somebody was faster."""
         ...
 
     def record_sweep(self, record: SweepRecord) -> None:

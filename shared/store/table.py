@@ -114,9 +114,9 @@ class TableAccountStore:
         """See AccountStore."""
         hints.lower(self._tables, slot, due_at)
 
-    def set_hint(self, slot: Slot, next_due_at: datetime) -> Slot | None:
+    def set_hint(self, slot: Slot, next_due_at: datetime, *, claimed_until: datetime | None = None) -> Slot | None:
         """See AccountStore."""
-        return hints.move(self._tables, slot, next_due_at)
+        return hints.move(self._tables, slot, next_due_at, claimed_until)
 
     def record_sweep(self, record: SweepRecord) -> None:
         """See AccountStore."""

@@ -194,7 +194,7 @@ def test_overdue_people_and_a_missing_heartbeat_stand_out(app: RunningApp, opera
     assert document["heartbeat"]["state"] == "missing"
     assert EMI in [each["username"] for each in document["accounts"] if each["overdue"]]
     page = text_of(operator.get("/accounts?show=overdue"))
-    assert "The timer does not run" in page
+    assert "No sweep comes to an end" in page
     assert shown(EMI) in page
 
 

@@ -143,6 +143,32 @@ def test_sweeps_that_end_at_any_moment_lose_nobody(
     assert max(each.due_at for each in all_of(app, people)) <= clock() + timedelta(hours=1)
 
 
+def test_sweeps_that_all_die_at_work_are_no_heartbeat(
+    race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """Each claims the slots anew: an operator hears of it all the same. One sweep that comes to its end is enough."""
+    clock = Clock()
+    app = make_services(clock=clock)
+    enrol(app, sample_tenant, PEOPLE)
+    for _ in range(2):
+        clock.move(minutes=15)
+        assert app.health.checks()["heartbeat"].ok
+        sample_tenant.change_settings(latency=30)
+        asked = sample_tenant.log()["token_requests"]
+        racer = race("sweep-once", str(clock.ahead.total_seconds()))
+        racer.hear()
+        racer.go()
+        while sample_tenant.log()["token_requests"] == asked:
+            time.sleep(0.01)
+        assert racer.send(signal.SIGKILL) == -signal.SIGKILL
+        sample_tenant.change_settings(latency=0)
+    clock.move(minutes=11)
+    dead = app.health.checks()["heartbeat"]
+    assert (dead.ok, dead.detail) == (False, "no sweep for 16 minutes")
+    assert Sweep(app).over(due_slots(app, clock()))
+    assert app.health.checks()["heartbeat"].ok
+
+
 def all_of(app: Services, people: list[Account]) -> list[Account]:
     """Their rows; every one must be there."""
     found = [app.store.get(each.account_id) for each in people]

@@ -260,6 +260,22 @@ def test_a_slot_is_claimed_once(store: AccountStore) -> None:
     assert store.slots()[3] == again
 
 
+def test_an_open_claim_is_remembered_until_a_sweep_finishes(store: AccountStore) -> None:
+    """Also when the next sweep claims it again, and when somebody lowers the hint meanwhile."""
+    until = NOW + timedelta(minutes=10)
+    claimed = store.set_hint(store.slots()[5], until, claimed_until=until)
+    assert claimed is not None
+    assert store.slots()[5].claimed_until == until
+    store.lower_hint("05", NOW)
+    lowered = store.slots()[5]
+    assert (lowered.claimed_until, lowered.overdue_from) == (until, NOW)
+    later = store.set_hint(lowered, until + timedelta(hours=1), claimed_until=until)
+    assert later is not None
+    assert later.overdue_from == until
+    assert store.set_hint(later, NOW + timedelta(hours=1))
+    assert store.slots()[5].claimed_until is None
+
+
 def test_lowering_a_hint_moves_its_etag_even_when_it_is_low_enough(store: AccountStore) -> None:
     """So that a sweep which scanned before does not overwrite it when it finishes."""
     claimed = store.set_hint(store.slots()[0], NOW)

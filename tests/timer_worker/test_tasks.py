@@ -74,6 +74,10 @@ def test_a_failing_task_is_recorded_and_retried_and_stops_nobody(app: Services) 
     assert failed.recent[0].outcome is Outcome.TASK_FAILED
     assert failed.cache_version == ada.cache_version + 1
     assert stored(app, ben).task_state == {"work": {"done": True}}
+    assert sweep(app, task) == {"fresh": 1, "task_failed": 1}
+    again = stored(app, ada).failure
+    assert again is not None
+    assert (again.count, again.first_at) == (2, failed.failure.first_at)
     broken[0] = False
     assert sweep(app, task) == {"fresh": 2}
     assert stored(app, ada).failure is None
