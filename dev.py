@@ -24,7 +24,7 @@ COMMANDS = ("run", "demo", "test", "bench", "check", "keys")
 MODULES = {"run": "localdev.run", "demo": "localdev.demo", "bench": "bench", "keys": "localdev.keys"}
 # They start servers; a lifeline (localdev/lifeline.py) sees to it that nothing outlives this process.
 SERVERS = ("run", "demo")
-ON_ALL_CORES = ("-n", "auto", "--maxprocesses", "4", "--dist", "worksteal")
+SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")  # on two cores too: tests wait as often as they compute
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
@@ -87,7 +87,7 @@ def act(command: str, rest: "list[str]") -> int:
     if command == "test":
         # Both are told, also when the first fails: one run shows all there is to mend.
         checked = 0 if rest else check()
-        return run_module(["pytest", *(rest or ON_ALL_CORES)]) or checked
+        return run_module(["pytest", *(rest or SIDE_BY_SIDE)]) or checked
     return run_module([MODULES[command], *rest])
 
 
