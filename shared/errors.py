@@ -76,7 +76,8 @@ class StoreUnavailable(StoreError):
 
 
 class Conflict(StoreError):
-    """A row changed, appeared or vanished since it was read (HTTP 409, 412, 404). Nothing was written."""
+    """A row changed, appeared or vanished since it was read (HTTP 412, 404, or 409 EntityAlreadyExists). Nothing was
+    written."""
 
     def __init__(self, key: str) -> None:
         super().__init__("the row changed since it was read")

@@ -14,13 +14,12 @@ from azure.data.tables import RequestTooLargeError, TableTransactionError, Updat
 from shared.accounts import Account
 from shared.errors import Conflict, RowTooLarge, StoreError, StoreUnavailable
 from shared.store.rows import activity, encoded_size, row_key, to_entity
-from shared.store.tables import Tables, etag_of, is_too_large, service_code
+from shared.store.tables import Tables, etag_of, is_conflict, is_too_large, service_code
 from shared.store.transaction import Operation, submit
 
 _MOST_ROWS = 100
 _MOST_BATCH_BYTES = int(3.5 * 1024 * 1024)
-_CONFLICTS = (404, 409, 412)
-_ROW_REFUSALS = (400, 413, *_CONFLICTS)
+_REFUSALS_OF_A_ROW = (400, 413)
 _WRITE = "write accounts"
 
 Row = tuple[Account, Operation]
@@ -81,7 +80,7 @@ def _write_batch(tables: Tables, batch: list[Row]) -> Results:
             half = len(batch) // 2
             return results | _write_batch(tables, batch[:half]) | _write_batch(tables, batch[half:])
         except TableTransactionError as error:
-            if error.status_code not in _ROW_REFUSALS:
+            if not (is_conflict(error) or error.status_code in _REFUSALS_OF_A_ROW):
                 failed = StoreUnavailable(_WRITE, error.status_code, service_code(error))
                 return results | {account.account_id: failed for account, _ in batch}
             refused = batch.pop(error.index)[0].account_id
@@ -99,7 +98,7 @@ def _submit(tables: Tables, batch: list[Row]) -> Results:
 
 
 def _refusal(error: TableTransactionError, account_id: str) -> StoreError:
-    if error.status_code in _CONFLICTS:
+    if is_conflict(error):
         return Conflict(account_id)
     if is_too_large(error):
         return RowTooLarge("row")

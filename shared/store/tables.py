@@ -12,8 +12,6 @@ from azure.core import MatchConditions
 from azure.core.exceptions import (
     AzureError,
     HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
     ResourceNotFoundError,
 )
 from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
@@ -98,13 +96,9 @@ def translated(operation: str, key: str = "") -> Iterator[None]:
         yield
     except TableTransactionError:
         raise
-    except (ResourceModifiedError, ResourceExistsError) as error:
-        raise Conflict(key) from error
-    except ResourceNotFoundError as error:
-        if _table_is_missing(error):
-            raise StoreUnavailable(operation, 404, "TableNotFound") from error
-        raise Conflict(key) from error
     except HttpResponseError as error:
+        if is_conflict(error):
+            raise Conflict(key) from error
         if is_too_large(error):
             raise RowTooLarge("row") from error
         raise StoreUnavailable(operation, error.status_code, service_code(error)) from error
@@ -118,11 +112,22 @@ def service_code(error: HttpResponseError) -> str:
     return str(getattr(code, "value", code))
 
 
+def is_conflict(error: HttpResponseError) -> bool:
+    """A row changed, vanished, or is there already. Another 409 says that the table is being deleted."""
+    if error.status_code == 409:
+        return _says(error, "EntityAlreadyExists")
+    return error.status_code == 412 or (error.status_code == 404 and not _table_is_missing(error))
+
+
 def is_too_large(error: HttpResponseError) -> bool:
     """EntityTooLarge, PropertyValueTooLarge and the like. Azurite counts an update's JSON, with bytes in base64."""
-    return error.status_code in (400, 413) and "TooLarge" in (service_code(error) or str(error))
+    return error.status_code in (400, 413) and _says(error, "TooLarge")
 
 
 def _table_is_missing(error: HttpResponseError) -> bool:
+    return error.status_code == 404 and _says(error, "TableNotFound")
+
+
+def _says(error: HttpResponseError, code: str) -> bool:
     """The text is looked at too: for an insert the SDK leaves `error_code` empty."""
-    return error.status_code == 404 and "TableNotFound" in (service_code(error) or str(error))
+    return code in (service_code(error) or str(error))

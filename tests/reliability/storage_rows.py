@@ -17,6 +17,8 @@ SAVE: dict[str, Any] = {"method": "PUT", "path": r"^/Accounts\(P"}
 BUSY: dict[str, Any] = {"status": 503, "code": "ServerBusy"}
 FORBIDDEN: dict[str, Any] = {"status": 403, "code": "AuthorizationFailure"}
 BROKEN: dict[str, Any] = {"status": 500, "code": "InternalError"}
+DELETING: dict[str, Any] = {"status": 409, "code": "TableBeingDeleted"}
+REFUSED: dict[str, Any] = {"status": 400, "code": "InvalidInput"}
 
 _FAILS = "Storage fails"
 _BETWEEN = "Somebody else writes in between"
@@ -54,11 +56,20 @@ def _drop(table: str) -> Callable[[Scene], None]:
 FAILS = (
     _fails("unreachable", swept=_NO_SLOTS, seen=_seen("read account")),
     _fails("403", swept=_NO_SLOTS, seen=_seen("read account: 403"), **FORBIDDEN),
+    _fails("409, the tables are being deleted", swept=_NO_SLOTS, seen=_seen("read account: 409"), **DELETING),
     _fails("500", swept=_NO_SLOTS, seen=_seen("read account: 500"), **BROKEN),
     _fails("503 server busy", swept=_NO_SLOTS, seen=_seen("read account: 503"), **BUSY),
     _fails("503 when a sweep claims a slot", swept=_swept("slot .* write slot: 503"), **CLAIM, **BUSY),
+    _fails("409 when a sweep claims a slot", swept=_swept("slot .* write slot: 409"), **CLAIM, **DELETING),
     _fails("503 when a sweep reads who is due", swept=_swept("slot .* scan slot: 503"), **SCAN, **BUSY),
     _fails("403 when a sweep saves tokens", swept=_swept("write accounts: 403"), **BATCH, **FORBIDDEN),
+    _fails("409 when a sweep saves tokens", swept=_swept("write accounts: 409"), **BATCH, **DELETING),
+    _fails(
+        "400 when a sweep saves tokens: the storage refuses the row itself",
+        swept=Swept(outcome="conflict", due=Due.STILL, level=Level.ERROR, line="what is stored stays: .* 400"),
+        **BATCH,
+        **REFUSED,
+    ),
     _fails("500 when a sweep saves tokens", swept=_swept("write accounts: 500"), **BATCH, **BROKEN),
     _fails("no connection when a sweep saves tokens", swept=_swept("write accounts"), **BATCH),
     _fails(
@@ -81,6 +92,8 @@ FAILS = (
         **BUSY,
     ),
     _fails("503 when a request takes the lease", seen=_seen("write accounts: 503"), **BATCH, **BUSY),
+    _fails("409 when a request takes the lease", seen=_seen("write accounts: 409"), **BATCH, **DELETING),
+    _fails("409 when a request saves the new tokens", seen=_seen("write account: 409"), **SAVE, **DELETING),
     _fails("503 when a request saves the new tokens", seen=_seen("write account: 503"), **SAVE, **BUSY),
     _fails("no connection when a request saves the new tokens", seen=_seen("write account"), **SAVE),
     Row(
@@ -142,12 +155,23 @@ def _claims(scene: Scene) -> None:
     scene.direct.set_hint(slot, scene.app.clock() + timedelta(minutes=10))
 
 
+def _claims_first(scene: Scene) -> None:
+    scene.tables.get_table_client("Slots").delete_entity("slots", scene.before.slot)
+    scene.proxy.add(method="POST", path=r"^/Slots", before=lambda: _claims(scene), times=1)
+
+
 def _quiet(outcome: str, *, due: Due = Due.TURN, then: str = "fresh") -> Swept:
     return Swept(outcome=outcome, due=due, level=Level.NONE, line="", then=then)
 
 
 BETWEEN = (
     _between("another sweep claims the slot", CLAIM, _claims, swept=_quiet("", due=Due.STILL)),
+    Row(
+        group=_BETWEEN,
+        fault="another sweep claims the slot, which had no row yet (409)",
+        happen=_claims_first,
+        swept=_quiet("", due=Due.STILL),
+    ),
     _between("the person is here (412 on the sweep's tokens)", BATCH, _is_here, swept=_quiet("fresh")),
     _between("the person is here (412 on what the tasks did)", BATCH | {"skip": 1}, _is_here, swept=_quiet("fresh")),
     _between(
