@@ -6,8 +6,8 @@ from shared import responses
 from shared.asking import asked
 from shared.errors import GraphError, TokenError
 from shared.graph import Graph
-from shared.incoming import frame_of, signed_in
-from shared.responses import answered, wants_html, wants_picture
+from shared.incoming import frame_of, signed_in, wants_html, wants_picture
+from shared.refusals import answered
 from shared.services import services
 
 blueprint = func.Blueprint()

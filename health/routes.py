@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared import responses
 from shared.health import as_json
-from shared.responses import answered
+from shared.refusals import answered
 from shared.services import services
 
 blueprint = func.Blueprint()

@@ -8,7 +8,7 @@ from operators.reasons import reason_of
 from shared import responses
 from shared.errors import BadRequest
 from shared.incoming import form_of, frame_of, operator, query_of, refuse_other_sites, text_of
-from shared.responses import answered
+from shared.refusals import answered
 from shared.services import services
 
 _PAGE = 25

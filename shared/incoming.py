@@ -1,4 +1,5 @@
-"""What an HTTP request tells: its session, its account, its query; and whether it may change anything."""
+"""What an HTTP request tells: its session, its account, its query, what it wants; and whether it may change
+anything."""
 
 import hashlib
 from collections.abc import Mapping
@@ -51,6 +52,16 @@ def refuse_other_sites(req: func.HttpRequest, base_url: str) -> None:
     if origin == ours or (origin is None and req.headers.get("sec-fetch-site") == "same-origin"):
         return
     raise Forbidden("This must be sent from this app's own pages.", code="cross_site")
+
+
+def wants_html(req: func.HttpRequest) -> bool:
+    """Is a browser navigating here?"""
+    return "text/html" in req.headers.get("accept", "")
+
+
+def wants_picture(req: func.HttpRequest) -> bool:
+    """Does an <img> of a page ask? It can show nothing but pictures."""
+    return str(req.headers.get("accept", "")).startswith("image/")
 
 
 def session_of(req: func.HttpRequest, app: Services) -> tuple[Session, Account] | None:

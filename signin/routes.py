@@ -4,7 +4,7 @@ import azure.functions as func
 
 from shared import responses
 from shared.incoming import cookies_of, form_of, frame_of, query_of, refuse_other_sites, session_of
-from shared.responses import answered
+from shared.refusals import answered
 from shared.services import services
 from signin import sign_in
 from signin.home import home as home_of

@@ -5,7 +5,7 @@ import functools
 import azure.functions as func
 
 from shared.errors import Forbidden, SettingsError
-from shared.responses import Handler
+from shared.refusals import Handler
 from shared.services import Services, services
 
 _PREFLIGHT_SECONDS = 600

@@ -3,7 +3,7 @@
 import azure.functions as func
 
 from shared import responses
-from shared.responses import answered
+from shared.refusals import answered
 from shared.services import services
 from web_api import cors, profile
 from web_api.callers import caller_of

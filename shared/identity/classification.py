@@ -1,13 +1,18 @@
-"""Every error answer of a token endpoint (RFC 6749, 5.2; OpenID Connect Core 1.0, 3.1.2.6; Entra's error_codes) as an
-outcome."""
+"""Every way in which a token endpoint gives no token, as an outcome: its error answers (RFC 6749, 5.2; OpenID Connect
+Core 1.0, 3.1.2.6; Entra's error_codes), no answer, and nothing to ask it with."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from msal import SerializableTokenCache
+
 from shared.accounts import Outcome
 from shared.entra_errors import code_of
+from shared.identity import token_caches
+from shared.identity.metadata import AuthorityRefused
 from shared.lifecycle import Verdict
+from shared.transport import Throttled, Unavailable
 
 _BY_NUMBER = {
     "7000215": Outcome.MISCONFIGURED,
@@ -57,6 +62,22 @@ def classify(answer: Mapping[str, Any]) -> Verdict:
         correlation_id=_word(answer.get("correlation_id")),
         claims=_claims(answer.get("claims")),
     )
+
+
+def unanswered(error: Throttled | Unavailable) -> Verdict:
+    """The verdict when there was no answer that could be read, or none from the authority itself."""
+    if isinstance(error, Throttled):
+        return Verdict(Outcome.THROTTLED, code="throttled", retry_after=error.after)
+    if isinstance(error, AuthorityRefused):
+        return classify(error.answer)
+    return Verdict(Outcome.UNAVAILABLE, code=error.reason)
+
+
+def nothing_to_redeem(cache: SerializableTokenCache) -> Verdict:
+    """MSAL found no refresh token of ours. One for another client or host tells of our settings, not of the person."""
+    if token_caches.entries(cache, token_caches.CredentialType.REFRESH_TOKEN):
+        return Verdict(Outcome.MISCONFIGURED, code=OTHER_CLIENT)
+    return Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN)
 
 
 def _claims(value: object) -> str:

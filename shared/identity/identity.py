@@ -1,6 +1,5 @@
 """MSAL's confidential client, one for each acquisition, with the person's own token cache and nobody else's."""
 
-import re
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -11,12 +10,12 @@ from typing import Any
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
 from shared.accounts import Account, Outcome, Source, utc_now
-from shared.entra_errors import code_of, explain
-from shared.errors import Misconfigured, SignInFailed, TryLater
+from shared.errors import SignInFailed
 from shared.identity import token_caches
-from shared.identity.classification import NO_REFRESH_TOKEN, OTHER_CLIENT, classify
+from shared.identity.classification import classify, nothing_to_redeem, unanswered
 from shared.identity.credentials import ClientCredential, client_credential
 from shared.identity.metadata import AuthorityRefused, Metadata
+from shared.identity.refusals import discovery_failed, sign_in_refused, tenant_unreachable
 from shared.identity.results import Acquired, Exchanged, SignedIn, person_of
 from shared.identity.token_client import TokenClient
 from shared.identity.verification import TokenRefused, Verifier
@@ -63,7 +62,7 @@ class Identity:
                 claims_challenge=claims or None,
             )
         except (Throttled, Unavailable) as error:
-            raise _discovery_failed(error) from error
+            raise discovery_failed(error) from error
         return str(flow.pop("auth_uri")), flow
 
     def finish_sign_in(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> SignedIn:
@@ -80,11 +79,11 @@ class Identity:
         try:
             result = self._application(cache).acquire_token_by_auth_code_flow(dict(flow), dict(response))
         except (Throttled, Unavailable) as error:
-            raise _tenant_unreachable(error) from error
+            raise tenant_unreachable(error) from error
         except (ValueError, RuntimeError) as error:  # state or nonce mismatch: MSAL raises plain ones
             raise SignInFailed("Start again from the first page.", code="mismatch") from error
         if "error" in result:
-            raise _refused(result | {"correlation_id": result.get("correlation_id", "")})
+            raise sign_in_refused(result | {"correlation_id": result.get("correlation_id", "")})
         return self._signed_in(result, cache)
 
     def acquire(self, account: Account, token_cache: str, *, claims: str = "", may_redeem: bool = True) -> Acquired:
@@ -116,7 +115,7 @@ class Identity:
                 list(account.scopes), accounts[0] if accounts else None, claims_challenge=claims or None
             )
         except (Throttled, Unavailable) as error:
-            return Acquired(_unanswered(error))
+            return Acquired(unanswered(error))
         return self._acquired(result, cache)
 
     def on_behalf_of(self, person: Person, token: str, *, claims: str = "") -> Exchanged:
@@ -137,7 +136,7 @@ class Identity:
                 token, list(self._settings.scopes), claims_challenge=claims or None
             )
         except (Throttled, Unavailable) as error:
-            return Exchanged(Acquired(_unanswered(error)))
+            return Exchanged(Acquired(unanswered(error)))
         acquired = self._acquired(result, cache)
         if not acquired.access_token:
             return Exchanged(acquired)
@@ -209,7 +208,7 @@ class Identity:
 
     def _acquired(self, result: dict[str, Any] | None, cache: SerializableTokenCache) -> Acquired:
         if result is None:
-            return Acquired(_nothing_to_redeem(cache))
+            return Acquired(nothing_to_redeem(cache))
         if "access_token" not in result:
             return Acquired(classify(result))
         fresh = result.get("token_source") == ConfidentialClientApplication._TOKEN_SOURCE_IDP
@@ -220,7 +219,7 @@ class Identity:
         try:
             claims = self.verifier.verify(str(result.get("id_token", "")), audience=[self._settings.client_id])
         except (Throttled, Unavailable) as error:
-            raise _tenant_unreachable(error) from error
+            raise tenant_unreachable(error) from error
         except TokenRefused as error:
             detail = "The identity provider's answer could not be verified. Start again from the first page."
             raise SignInFailed(detail, code=f"id_token_{error.reason}") from error
@@ -233,44 +232,3 @@ class Identity:
 
     def _expires_at(self, result: Mapping[str, Any]) -> datetime:
         return self._now() + timedelta(seconds=int(result.get("expires_in", 0)))
-
-
-def _nothing_to_redeem(cache: SerializableTokenCache) -> Verdict:
-    """MSAL found no refresh token of ours. One for another client or host tells of our settings, not of the person."""
-    if token_caches.entries(cache, token_caches.CredentialType.REFRESH_TOKEN):
-        return Verdict(Outcome.MISCONFIGURED, code=OTHER_CLIENT)
-    return Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN)
-
-
-def _refused(answer: Mapping[str, Any]) -> SignInFailed:
-    code = code_of(answer)
-    meaning = explain(code)
-    reference = str(answer.get("correlation_id") or "")[:64] or _correlation_id(answer)
-    return SignInFailed(f"{meaning.happened} {meaning.remedy}", code=code, reference=reference)
-
-
-def _correlation_id(answer: Mapping[str, Any]) -> str:
-    """The redirect to our callback has it in `error_description` only."""
-    found = re.search(r"Correlation ID: ([0-9a-fA-F-]{36})", str(answer.get("error_description", ""))[:4000])
-    return found[1] if found else ""
-
-
-def _unanswered(error: Throttled | Unavailable) -> Verdict:
-    if isinstance(error, Throttled):
-        return Verdict(Outcome.THROTTLED, code="throttled", retry_after=error.after)
-    if isinstance(error, AuthorityRefused):
-        return classify(error.answer)
-    return Verdict(Outcome.UNAVAILABLE, code=error.reason)
-
-
-def _tenant_unreachable(error: Throttled | Unavailable) -> SignInFailed:
-    code = getattr(error, "reason", "throttled")
-    return SignInFailed("The identity provider can't be reached. Try again in a minute.", code=code, status=503)
-
-
-def _discovery_failed(error: Throttled | Unavailable) -> TryLater | Misconfigured:
-    if isinstance(error, AuthorityRefused):
-        return Misconfigured(code_of(error.answer))
-    if isinstance(error, Throttled):
-        return TryLater("throttled", retry_after=error.after)
-    return TryLater(error.reason)

@@ -180,8 +180,8 @@ def all_of(app: Services, people: list[Account]) -> list[Account]:
 def test_files_threads_and_memory_are_level_after_fifty_sweeps(
     race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """What a process holds after twenty sweeps it holds after fifty, and no more: one object kept for each turn would be
-    seen."""
+    """What a process holds after twenty sweeps it holds after fifty, and no more: one object kept for each turn would
+    be seen."""
     enrol(make_services(), sample_tenant, PEOPLE)
     racer = race("sweep-many", "50", SWEEP_CONCURRENCY="8")
     early, late = racer.hear()["after"]

@@ -124,7 +124,7 @@ GUARDS = (
     ),
     Guard(
         "requests have a size",
-        "shared/responses.py",
+        "shared/refusals.py",
         (("            refuse_oversized(req)\n", ""),),
         "test_requests.py::test_oversized_request_is_refused",
     ),
