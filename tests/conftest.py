@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from azure.data.tables import TableServiceClient
+from hypothesis import HealthCheck, settings
 
 from localdev.azurite import Azurite
 from localdev.host import IndexedFunction, LocalHost, index, load_app
@@ -19,6 +20,12 @@ from shared.services import Services, services
 from shared.settings import documented, load
 from shared.store.tables import CLIENT_OPTIONS
 from tests.running_app import Clock, RunningApp
+
+# No test is timed; and each run tries the same examples, so that a red run speaks of its change.
+# `--hypothesis-profile=search` tries others, and more.
+settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", settings.get_profile("same"), derandomize=False, max_examples=1000)
+settings.load_profile("same")
 
 ROOT = Path(__file__).parents[1]
 Environment = dict[str, str]

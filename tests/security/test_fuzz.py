@@ -45,7 +45,6 @@ ADA = "ada@contoso.example"
 # The same requests each time, unless many are asked for.
 thorough = settings(
     max_examples=REQUESTS,
-    deadline=None,
     database=None,
     derandomize=REQUESTS <= 500,
     print_blob=False,

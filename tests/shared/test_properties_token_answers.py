@@ -21,7 +21,7 @@ from tests.shared.odd_endpoint import TENANT, OddEndpoint, http_answer
 
 CLIENT_ID = "c0a5b1de-4f2b-4d0e-9a11-7e5f3a0c0001"
 SIGN_IN_ERRORS = {"invalid_grant", "interaction_required", "consent_required", "login_required"}
-ENOUGH = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ENOUGH = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=30),
