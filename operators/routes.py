@@ -7,7 +7,7 @@ from operators.overview import Choice, listed, overdue_before, overview
 from operators.reasons import reason_of
 from shared import responses
 from shared.errors import BadRequest
-from shared.incoming import form_of, frame_of, operator, query_of, refuse_other_sites, text_of
+from shared.incoming import expect_operator, form_of, frame_of, operator, query_of, refuse_other_sites, text_of
 from shared.refusals import answered
 from shared.services import services
 
@@ -46,7 +46,7 @@ def accounts(req: func.HttpRequest) -> func.HttpResponse:
 def accounts_json(req: func.HttpRequest) -> func.HttpResponse:
     """The same for scripts."""
     app = services()
-    operator(req, app)
+    expect_operator(req, app)
     choice = Choice.of(query_of(req), most=_EXPORT)
     shown = overview(choice, app)
     return responses.as_json(exports.as_document(shown, _next(choice, "/accounts.json", shown.page.cursor)))
@@ -58,7 +58,7 @@ def accounts_json(req: func.HttpRequest) -> func.HttpResponse:
 def accounts_csv(req: func.HttpRequest) -> func.HttpResponse:
     """The list for spreadsheets; where it goes on is in the Link header."""
     app = services()
-    operator(req, app)
+    expect_operator(req, app)
     choice = Choice.of(query_of(req), most=_EXPORT)
     page = listed(choice, app)
     return responses.as_csv(

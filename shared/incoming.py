@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 import azure.functions as func
 
 from shared.accounts import Account
-from shared.errors import BadRequest, Forbidden, NotSignedIn, TooLarge
+from shared.errors import BadRequest, Forbidden, NotSignedIn, RequestRefused, TooLarge
+from shared.identity import BearerTokens, Caller
+from shared.lifecycle import Person
 from shared.services import Services
 from shared.session import Session, parse_cookies
 
@@ -85,17 +87,46 @@ def signed_in(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
     return found
 
 
-def is_operator(session: Session, app: Services) -> bool:
+def caller_of(req: func.HttpRequest, app: Services) -> Caller:
+    """The person in whose name a program calls, by its bearer token.
+
+    Raises:
+        BearerRefused, TryLater. RequestRefused: this app's provider knows no on-behalf-of.
+    """
+    if app.settings.oidc_authority:
+        detail = "The API needs AUTHORITY, a Microsoft Entra tenant: a plain OpenID provider has no on-behalf-of."
+        raise RequestRefused(detail, code="needs_entra", title="This app has no API", status=501)
+    tokens = BearerTokens(app.settings, app.identity.verifier)
+    return tokens.caller(req.headers.get("authorization", ""))
+
+
+def is_operator(who: Session | Person, app: Services) -> bool:
     """Does this person have the role that ADMIN_ROLE names? Nobody has, when it is not set."""
-    return bool(app.settings.admin_role) and app.settings.admin_role in session.roles
+    return bool(app.settings.admin_role) and app.settings.admin_role in who.roles
 
 
 def operator(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
-    """The same, for operators' routes; looked at anew for each request. Raises NotSignedIn, Forbidden."""
+    """The operator at this browser; looked at anew for each request. Raises NotSignedIn, Forbidden."""
     session, account = signed_in(req, app)
-    if not is_operator(session, app):
-        raise Forbidden("This is for operators of this app.", code="not_an_operator")
+    _expect_operator(session, app)
     return session, account
+
+
+def expect_operator(req: func.HttpRequest, app: Services) -> None:
+    """For what scripts read too: an operator at a browser, or a program with an operator's bearer token.
+
+    Raises:
+        NotSignedIn, BearerRefused, TryLater, Forbidden.
+    """
+    if req.headers.get("authorization"):
+        _expect_operator(caller_of(req, app).person, app)
+    else:
+        operator(req, app)
+
+
+def _expect_operator(who: Session | Person, app: Services) -> None:
+    if not is_operator(who, app):
+        raise Forbidden("This is for operators of this app.", code="not_an_operator")
 
 
 def frame_of(session: Session, app: Services, here: str) -> dict[str, Any]:

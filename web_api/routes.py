@@ -3,10 +3,10 @@
 import azure.functions as func
 
 from shared import responses
+from shared.incoming import caller_of
 from shared.refusals import answered
 from shared.services import services
 from web_api import cors, profile
-from web_api.callers import caller_of
 
 blueprint = func.Blueprint()
 

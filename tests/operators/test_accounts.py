@@ -12,6 +12,7 @@ from localdev.azurite import Azurite
 from localdev.browser import Browser
 from shared.accounts import Account
 from tests.running_app import RunningApp, text_of
+from tests.web_api.api_client import api_token
 
 ADA, BEN, EMI = (f"{name}@contoso.example" for name in ("ada", "ben", "emi"))
 PATHS = ("/accounts", "/accounts.json", "/accounts.csv")
@@ -33,6 +34,13 @@ def operator(app: RunningApp) -> Browser:
     browser = app.browser()
     browser.sign_in(ADA)
     return browser
+
+
+def by_script(app: RunningApp, path: str, token: str, method: str = "GET") -> requests.Response:
+    """A program's request: no cookie, a bearer token."""
+    with requests.Session() as http:
+        http.trust_env = False
+        return http.request(method, app.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
 def rows(answer: requests.Response) -> list[dict[str, str]]:
@@ -182,6 +190,28 @@ def test_sweep_now_only_puts_messages_and_those_sweep_everybody_who_is_due(app: 
     account = app.account_of(BEN)
     assert account is not None
     assert account.last_swept_at is not None
+
+
+@pytest.mark.parametrize("path", ["/accounts.json", "/accounts.csv"])
+def test_scripts_read_with_an_operators_token(app: RunningApp, path: str) -> None:
+    """The same rules as for the API's callers, and the role."""
+    app.browser().sign_in(EMI)
+    answer = by_script(app, path, api_token(app.tenant, ADA))
+    assert answer.status_code == 200
+    assert EMI in answer.text
+    refused = by_script(app, path, api_token(app.tenant, BEN))
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_an_operator")
+    assert EMI not in refused.text
+    odd = by_script(app, path, "not.a.token")
+    assert odd.status_code == 401
+    assert odd.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+def test_a_token_changes_nothing_on_operators_pages(app: RunningApp, operator: Browser) -> None:
+    """Removing and sweeping are for operators at this app's own pages."""
+    for path in ("/accounts/remove", "/accounts/sweep"):
+        assert by_script(app, path, api_token(app.tenant, ADA), "POST").status_code == 403
+    assert by_script(app, "/accounts", api_token(app.tenant, ADA)).status_code == 401
 
 
 def test_overdue_people_and_a_missing_heartbeat_stand_out(app: RunningApp, operator: Browser) -> None:

@@ -113,7 +113,7 @@ GUARDS = (
     Guard(
         "operators need their role",
         "shared/incoming.py",
-        (("    if not is_operator(session, app):\n", "    if not session:\n"),),
+        (("    if not is_operator(who, app):\n", "    if not who:\n"),),
         "test_requests.py::test_people_without_the_role_see_nobody_else",
     ),
     Guard(
