@@ -19,7 +19,7 @@ from shared.errors import StoreError
 
 MOST_CACHE_BYTES = 880 * 1024  # a row takes 1 MiB, and both JSON texts twice their bytes (a table's text is UTF-16)
 MOST_JSON_BYTES = 32 * 1024
-ROWS_A_PAGE = 128  # of a scan: what a sweep holds in memory at once, a slot
+ROWS_A_PAGE = 100  # of a scan, as many as a transaction takes: what a sweep holds in memory at once, a slot
 
 
 @dataclass(frozen=True, slots=True)
