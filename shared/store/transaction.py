@@ -39,15 +39,21 @@ def submit(table: TableClient, operations: Sequence[Operation]) -> list[dict[str
     """
     batch, changeset = f"batch_{secrets.token_hex(16)}", f"changeset_{secrets.token_hex(16)}"
     url = wire.endpoint(table)
-    parts = [_part(f"{url}/{table.table_name}", *operation) for operation in operations]
-    head = f"--{batch}\r\nContent-Type: multipart/mixed; boundary={changeset}\r\n\r\n".encode()
-    mark = f"--{changeset}\r\n".encode()
-    body = head + b"".join(mark + part for part in parts) + f"--{changeset}--\r\n\r\n--{batch}--\r\n".encode()
+    body = _body(f"{url}/{table.table_name}", operations, batch, changeset)
     answer = wire.sent(table, HttpRequest("POST", f"{url}/$batch", headers=_headers(table, batch), content=body))
     etags = _etags(answer)
     if len(etags) != len(operations):
         raise HttpResponseError(message="the transaction's answer can't be read")
     return etags
+
+
+def _body(url: str, operations: Sequence[Operation], batch: str, changeset: str) -> bytes:
+    mark = f"--{changeset}\r\n".encode()
+    chunks = [f"--{batch}\r\nContent-Type: multipart/mixed; boundary={changeset}\r\n\r\n".encode()]
+    for operation in operations:
+        chunks += (mark, _part(url, *operation))
+    chunks.append(f"--{changeset}--\r\n\r\n--{batch}--\r\n".encode())
+    return b"".join(chunks)  # once: it may have megabytes
 
 
 def _headers(table: TableClient, batch: str) -> dict[str, str]:
