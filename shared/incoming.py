@@ -118,7 +118,7 @@ def expect_operator(req: func.HttpRequest, app: Services) -> None:
     Raises:
         NotSignedIn, BearerRefused, TryLater, Forbidden.
     """
-    if req.headers.get("authorization"):
+    if str(req.headers.get("authorization", "")).lower().startswith("bearer"):  # a proxy before us may ask for Basic
         _expect_operator(caller_of(req, app).person, app)
     else:
         operator(req, app)

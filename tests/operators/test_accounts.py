@@ -207,6 +207,13 @@ def test_scripts_read_with_an_operators_token(app: RunningApp, path: str) -> Non
     assert odd.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
+def test_other_credentials_do_not_stand_in_the_way_of_a_session(app: RunningApp, operator: Browser) -> None:
+    """A proxy before the app may ask a browser for a password of its own."""
+    proxied = app.browser(Authorization="Basic b3BlbjpzZXNhbWU=")
+    proxied.sign_in(ADA)
+    assert proxied.get("/accounts.json").status_code == 200
+
+
 def test_a_token_changes_nothing_on_operators_pages(app: RunningApp, operator: Browser) -> None:
     """Removing and sweeping are for operators at this app's own pages."""
     for path in ("/accounts/remove", "/accounts/sweep"):
