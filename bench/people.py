@@ -10,9 +10,8 @@ from msal import ConfidentialClientApplication, SerializableTokenCache
 from bench import tokens
 from bench.rig import Rig, clean_environment
 from localdev.progress import Progress
-from shared.accounts import Account, slot_of
+from shared.accounts import Account, Person, slot_of
 from shared.errors import StoreError
-from shared.lifecycle import Person
 
 _AT_A_TIME = 100
 _WRITERS = 4

@@ -6,10 +6,10 @@ from typing import Any
 
 from desktop.client import Client, Token
 from desktop.failures import INTERACTION_NEEDED, Failed
-from shared.entra_errors import EntraError
+from shared.clients.graph import Graph, claims_challenge
+from shared.clients.http import HttpAnswer, HttpClient, Unavailable, json_object
+from shared.error_codes import EntraError
 from shared.errors import GraphError
-from shared.graph import Graph, claims_challenge
-from shared.transport import HttpAnswer, HttpClient, Unavailable, json_object
 
 _LOGIN = "python -m desktop login"
 _INTERACTIVE = f"{_LOGIN} --flow interactive"

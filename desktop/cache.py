@@ -17,7 +17,7 @@ from msal_extensions.persistence import PersistenceNotFound
 
 from desktop.failures import USAGE, Failed, usage
 from desktop.lock import FileLock
-from shared.entra_errors import EntraError
+from shared.error_codes import EntraError
 
 # Files, DPAPI and Keychain raise OSErrors; libsecret's are RuntimeErrors.
 _BROKEN = (OSError, RuntimeError)

@@ -15,8 +15,8 @@ from desktop.cache import SharedTokenCache, open_cache
 from desktop.failures import USAGE, Failed, usage
 from desktop.http import AuthoritySession
 from desktop.settings import GRAPH_SCOPES, DesktopSettings
-from shared.entra_errors import EntraError
-from shared.parsers import RESERVED_SCOPES
+from shared.error_codes import EntraError
+from shared.settings_parsers import RESERVED_SCOPES
 
 _CAPABILITIES = ["CP1"]  # a claims challenge can be answered: the person is here
 _BROKERS = {"win32": "enable_broker_on_windows", "darwin": "enable_broker_on_mac", "linux": "enable_broker_on_linux"}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from shared.entra_errors import EntraError, code_of, explain
+from shared.error_codes import EntraError, code_of, explain
 
 FAILED = 1
 USAGE = 2

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from msal.authority import WELL_KNOWN_AUTHORITY_HOSTS
 
 from desktop.failures import usage
-from shared.parsers import authority_url, https_url
+from shared.settings_parsers import authority_url, https_url
 
 GRAPH_SCOPES = ("User.Read",)
 _API_URL = "http://localhost:7071"

@@ -2,13 +2,13 @@
 
 import azure.functions as func
 
-from shared import responses
-from shared.asking import asked
+from shared.clients.graph import Graph
 from shared.errors import GraphError, TokenError
-from shared.graph import Graph
-from shared.incoming import frame_of, signed_in, wants_html, wants_picture
-from shared.refusals import answered
 from shared.services import services
+from shared.web import responses
+from shared.web.error_handler import answered
+from shared.web.graph_calls import asked
+from shared.web.requests import frame_of, signed_in, wants_html, wants_picture
 
 blueprint = func.Blueprint()
 

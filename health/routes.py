@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from shared import responses
-from shared.health import as_json
-from shared.refusals import answered
+from shared.monitoring.readiness import as_json
 from shared.services import services
+from shared.web import responses
+from shared.web.error_handler import answered
 
 blueprint = func.Blueprint()
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.accounts import Outcome
-from shared.outcome_words import OUTCOME_WORDS
 from shared.store import SweepRecord
+from shared.wording.outcomes import OUTCOME_WORDS
 
 WIDTH, HEIGHT = 600, 100
 _STEP, _BAR = 12, 9

@@ -3,8 +3,8 @@
 import logging
 
 from shared.accounts import Account
+from shared.clients.queues import SWEEP_SLOTS
 from shared.errors import Conflict
-from shared.queues import SWEEP_SLOTS
 from shared.services import Services
 
 logger = logging.getLogger(__name__)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from operators.census import Counted, census_of
 from shared.accounts import State
 from shared.errors import BadRequest
-from shared.heartbeat import PATIENCE, Heartbeat, heartbeat
-from shared.incoming import text_of
+from shared.monitoring.census import Counted, census_of
+from shared.monitoring.heartbeat import PATIENCE, Heartbeat, heartbeat
+from shared.monitoring.timer_schedule import longest_gap
 from shared.services import Services
 from shared.store import AccountPage, AccountSummary, SweepRecord
-from shared.ticks import longest_gap
+from shared.web.requests import text_of
 
 OVERDUE = "overdue"
 SWEEPS = 50

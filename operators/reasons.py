@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from shared.accounts import State
-from shared.entra_errors import explain, known_codes
+from shared.error_codes import explain, known_codes
 from shared.store import AccountSummary
 
 _UNREADABLE: Mapping[str, str] = {

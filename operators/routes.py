@@ -5,11 +5,11 @@ import azure.functions as func
 from operators import charts, commands, exports
 from operators.overview import Choice, listed, overdue_before, overview
 from operators.reasons import reason_of
-from shared import responses
 from shared.errors import BadRequest
-from shared.incoming import expect_operator, form_of, frame_of, operator, query_of, refuse_other_sites, text_of
-from shared.refusals import answered
 from shared.services import services
+from shared.web import responses
+from shared.web.error_handler import answered
+from shared.web.requests import expect_operator, form_of, frame_of, operator, query_of, refuse_other_sites, text_of
 
 _PAGE = 25
 _EXPORT = 500

@@ -1,1 +1,1 @@
-"""What two or more of the blueprint folders use. No triggers here."""
+"""Everything behind the triggers: accounts, their store, identity, the clients of other services, pages. No triggers."""

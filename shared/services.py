@@ -9,20 +9,20 @@ from functools import cached_property
 
 from azure.data.tables import TableServiceClient
 
-from shared import redaction
-from shared.access import PATIENCE_SECONDS, Access
+from shared import log_redaction as redaction
 from shared.accounts import utc_now
-from shared.graph import Graph
-from shared.health import Health
+from shared.accounts.lifecycle import Lifecycle
+from shared.clients.graph import Graph
+from shared.clients.http import HttpClient
+from shared.clients.queues import Queues
+from shared.clients.storage import queue_service, table_service
 from shared.identity import Identity
-from shared.lifecycle import Lifecycle
-from shared.pace import Pace
-from shared.queues import Queues
+from shared.identity.access import PATIENCE_SECONDS, Access
+from shared.identity.rate_limit import Pace
+from shared.monitoring.readiness import Health
 from shared.session import Sessions
 from shared.settings import Settings, from_environment
-from shared.storage_account import queue_service, table_service
 from shared.store import AccountStore, TableAccountStore
-from shared.transport import HttpClient
 
 
 class Services:

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.accounts import Account, utc_now
+from shared.accounts import Account, Person, utc_now
 from shared.errors import SealError
-from shared.lifecycle import Person
 from shared.sealing import KeyRing
 from shared.settings import Settings
 

@@ -12,7 +12,8 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from shared.errors import SettingsError
-from shared.parsers import (
+from shared.sealing import KeyRing
+from shared.settings_parsers import (
     authority_url,
     duration,
     https_url,
@@ -24,7 +25,6 @@ from shared.parsers import (
     scopes,
     words,
 )
-from shared.sealing import KeyRing
 
 _KEY_VAULT_REFERENCE = "@Microsoft.KeyVault("
 
@@ -38,7 +38,7 @@ def setting(
     secret: bool = False,
 ) -> Any:
     """A field of `Settings`: required when it has no default. The default is parsed like a value; "" means not set. A
-    secret is in no repr and, by shared/redaction.py, in no log."""
+    secret is in no repr and, by shared/log_redaction.py, in no log."""
     metadata = {"name": name, "purpose": purpose, "parse": parse, "default": default, "secret": secret}
     return field(metadata=metadata, repr=not secret)
 

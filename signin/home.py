@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.accounts import Account, State
-from shared.asking import asked
-from shared.entra_errors import EntraError, explain
+from shared.clients.graph import Graph
+from shared.error_codes import EntraError, explain
 from shared.errors import GraphError, SignInRequired, StoreError, TokenError
-from shared.graph import Graph
+from shared.identity.sign_in_link import sealed_challenge, sign_in_path
 from shared.services import Services
 from shared.session import Session
-from shared.sign_in_again import sealed_challenge, sign_in_path
+from shared.web.graph_calls import asked
 
 _GRAPH_PATIENCE = timedelta(seconds=3)
 

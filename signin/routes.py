@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from shared import responses
-from shared.incoming import cookies_of, form_of, frame_of, query_of, refuse_other_sites, session_of
-from shared.refusals import answered
 from shared.services import services
+from shared.web import responses
+from shared.web.error_handler import answered
+from shared.web.requests import cookies_of, form_of, frame_of, query_of, refuse_other_sites, session_of
 from signin import sign_in
 from signin.home import home as home_of
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from shared.accounts import Account
-from shared.enrolment import remember
 from shared.errors import BadRequest, Conflict, Forbidden, SignInFailed
 from shared.identity import SignedIn
+from shared.identity.enrolment import remember
+from shared.identity.sign_in_link import opened_challenge
 from shared.services import Services
 from shared.session import Cookie
-from shared.sign_in_again import opened_challenge
 
 _LOCAL_PATH = re.compile(r"/(?!/)[A-Za-z0-9_\-./?=&]{0,200}")
 _PROMPTS = ("", "login", "consent", "select_account")

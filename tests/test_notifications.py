@@ -11,10 +11,10 @@ from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64Decod
 from localdev.azurite import Azurite
 from shared.accounts import Account, State
 from shared.errors import StoreError, StoreUnavailable
-from shared.notifications import SIGN_IN_REQUIRED
 from shared.services import Services
 from shared.store import AccountStore
 from tests.running_app import RunningApp
+from timer_worker.notifications import SIGN_IN_REQUIRED
 
 DENIZ = "deniz@contoso.example"
 

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 
 from localdev.tenant import SampleTenant
-from shared.access import LEASE, Access
 from shared.accounts import Account, Lease, State
 from shared.errors import NotSignedIn, SignInRequired, TryLater
+from shared.identity.access import LEASE, Access
 from shared.services import Services
 from tests.running_app import Clock, RunningApp
 from tests.shared.test_identity import keys_of, sign_in

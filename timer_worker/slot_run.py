@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from shared import notifications, telemetry
-from shared.accounts import Account, Lease, Outcome, State
+from shared import telemetry
+from shared.accounts import Account, Lease, Outcome, State, Verdict
 from shared.errors import Conflict, StoreError
-from shared.lifecycle import Verdict
+from timer_worker import notifications
 from timer_worker.batch import Batch
 from timer_worker.saving import saved
 from timer_worker.tasks import Task

@@ -15,11 +15,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared import telemetry
-from shared.accounts import Account, Outcome, all_slots
+from shared.accounts import Account, Outcome, Verdict, all_slots
+from shared.clients.queues import SWEEP_SLOTS
 from shared.errors import StoreError
 from shared.identity.classification import CREDENTIAL_ERRORS, NO_REFRESH_TOKEN, OTHER_CLIENT
-from shared.lifecycle import Verdict
-from shared.queues import SWEEP_SLOTS
 from shared.services import Services
 from shared.store import Slot, SweepRecord
 from timer_worker import turn

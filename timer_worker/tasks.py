@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.accounts import Account
-from shared.graph import Graph
+from shared.clients.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)

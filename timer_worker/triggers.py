@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from shared.queues import SWEEP_SLOTS
+from shared.clients.queues import SWEEP_SLOTS
 from shared.services import services
 from timer_worker import sweep
 

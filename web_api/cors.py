@@ -5,8 +5,8 @@ import functools
 import azure.functions as func
 
 from shared.errors import Forbidden, SettingsError
-from shared.refusals import Handler
 from shared.services import Services, services
+from shared.web.error_handler import Handler
 
 _PREFLIGHT_SECONDS = 600
 

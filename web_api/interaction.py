@@ -3,7 +3,7 @@
 A claims challenge is passed on as it came: the client signs the person in with it, and calls again with the new token.
 """
 
-from shared.entra_errors import explain
+from shared.error_codes import explain
 from shared.errors import BearerRefused, SignInRequired
 from shared.identity.challenge import api_scope, bearer_challenge
 from shared.settings import Settings

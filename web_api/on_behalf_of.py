@@ -1,10 +1,10 @@
 """A token for Graph in the caller's name: the stored one when it is usable, else by exchange of the caller's own."""
 
-from shared.access import error_of
 from shared.accounts import Account, State
-from shared.enrolment import remember_exchanged
 from shared.errors import NotSignedIn, SignInRequired, Unreadable
 from shared.identity import Caller, SignedIn
+from shared.identity.access import error_of
+from shared.identity.enrolment import remember_exchanged
 from shared.services import Services
 
 

@@ -5,8 +5,8 @@ import logging
 from typing import Any
 
 from shared.accounts import Account
+from shared.clients.graph import Graph
 from shared.errors import Conflict, GraphError, SignInRequired
-from shared.graph import Graph
 from shared.identity import Caller
 from shared.services import Services
 from web_api.interaction import needed

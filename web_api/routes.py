@@ -2,10 +2,10 @@
 
 import azure.functions as func
 
-from shared import responses
-from shared.incoming import caller_of
-from shared.refusals import answered
 from shared.services import services
+from shared.web import responses
+from shared.web.error_handler import answered
+from shared.web.requests import caller_of
 from web_api import cors, profile
 
 blueprint = func.Blueprint()

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.entra_errors import code_of
+from shared.accounts import Person
+from shared.clients.http import Throttled, Unavailable
+from shared.error_codes import code_of
 from shared.errors import BearerRefused, Misconfigured, TryLater
 from shared.identity.challenge import api_scope, bearer_challenge
 from shared.identity.metadata import AuthorityRefused
 from shared.identity.results import person_of
 from shared.identity.verification import TokenRefused, Verifier
-from shared.lifecycle import Person
 from shared.settings import Settings
-from shared.transport import Throttled, Unavailable
 
 _VERSION = "2.0"
 _HEADER = re.compile(r"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")

@@ -7,12 +7,11 @@ from typing import Any
 
 from msal import SerializableTokenCache
 
-from shared.accounts import Outcome
-from shared.entra_errors import code_of
+from shared.accounts import Outcome, Verdict
+from shared.clients.http import Throttled, Unavailable
+from shared.error_codes import code_of
 from shared.identity import token_caches
 from shared.identity.metadata import AuthorityRefused
-from shared.lifecycle import Verdict
-from shared.transport import Throttled, Unavailable
 
 _BY_NUMBER = {
     "7000215": Outcome.MISCONFIGURED,

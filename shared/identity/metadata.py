@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from shared.transport import HttpAnswer, HttpClient, Throttled, Unavailable, json_object
+from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, json_object
 
 DISCOVERY_SECONDS = 24 * 3600.0
 _TELLING = ("token_endpoint", "jwks_uri", "keys")  # one of them is in every document that is worth remembering

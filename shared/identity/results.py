@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from shared.accounts import Person, Verdict
 from shared.errors import SignInFailed
-from shared.lifecycle import Person, Verdict
 
 
 @dataclass(frozen=True, slots=True)

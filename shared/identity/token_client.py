@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from shared import telemetry
+from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, form, json_object
 from shared.identity.metadata import Metadata
-from shared.transport import HttpAnswer, HttpClient, Throttled, Unavailable, form, json_object
 
 _MOST_DIGITS = 9
 _PASSING_ERRORS = ("temporarily_unavailable", "server_error")

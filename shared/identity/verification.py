@@ -13,8 +13,8 @@ from typing import Any
 import jwt
 from jwt.exceptions import PyJWTError
 
+from shared.clients.http import json_object
 from shared.identity.metadata import Metadata
-from shared.transport import json_object
 
 _SKEW_SECONDS = 120
 _KEYS_SECONDS = 24 * 3600.0

@@ -11,11 +11,11 @@ from typing import Any, cast
 import pytest
 from pycep import BicepParser
 
-from shared.notifications import SIGN_IN_REQUIRED
-from shared.queues import SWEEP_SLOTS
+from shared.clients.queues import SWEEP_SLOTS
 from shared.sealing import new_key
 from shared.settings import documented, load
 from tests.running_app import RunningApp
+from timer_worker.notifications import SIGN_IN_REQUIRED
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"

@@ -6,7 +6,7 @@ import pytest
 
 from desktop.failures import Failed
 from desktop.settings import default_cache
-from shared.entra_errors import explain, known_codes
+from shared.error_codes import explain, known_codes
 from tests.desktop.desk import Desk
 
 

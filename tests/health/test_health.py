@@ -7,7 +7,7 @@ from collections.abc import Callable
 from localdev.azurite import Azurite
 from localdev.host import IndexedFunction
 from localdev.tenant import SampleTenant
-from shared.health import Health
+from shared.monitoring.readiness import Health
 from tests.reliability.storage_proxy import StorageProxy
 from tests.running_app import RunningApp
 

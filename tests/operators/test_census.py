@@ -3,9 +3,9 @@
 import threading
 from datetime import UTC, datetime, timedelta
 
-from operators.census import INTERVAL, Census
 from shared.accounts import Account, State
 from shared.errors import StoreUnavailable
+from shared.monitoring.census import INTERVAL, Census
 from shared.store import AccountStore, Headcount, MemoryAccountStore
 from tests.recording_store import RecordingStore
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from shared.accounts import EPOCH, all_slots
-from shared.heartbeat import heartbeat
+from shared.monitoring.heartbeat import heartbeat
 from shared.store import Slot, SweepRecord
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from shared.accounts import State
-from shared.scope_words import scope_in_words
-from shared.sign_in_again import opened_challenge, prompt_for, sealed_challenge, sign_in_path
-from shared.times import in_words, interval, relative
+from shared.identity.sign_in_link import opened_challenge, prompt_for, sealed_challenge, sign_in_path
+from shared.wording.scopes import scope_in_words
+from shared.wording.times import in_words, interval, relative
 from tests.recording_store import RecordingStore
 from tests.running_app import Clock, RunningApp, text_of
 

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from localdev.tenant import SampleTenant, Visitor
 from shared.accounts import Account
-from shared.enrolment import remember
+from shared.identity.enrolment import remember
 from shared.services import Services
 
 

@@ -14,9 +14,9 @@ from azure.data.tables import TableServiceClient
 from localdev.browser import Browser
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, State
-from shared.pace import Pace
+from shared.clients.http import HttpClient
+from shared.identity.rate_limit import Pace
 from shared.store import TableAccountStore
-from shared.transport import HttpClient
 from tests.reliability.storage_proxy import StorageProxy
 from tests.running_app import RunningApp, text_of
 

@@ -107,7 +107,7 @@ def test_browser_ends_as_the_matrix_says(scene: Scene, row: Row) -> None:
 
 def assert_said(scene: Scene, expected: Seen) -> None:
     """One line about the request, of this level; nothing louder."""
-    said = [each for each in scene.records if each.name == "shared.refusals"]
+    said = [each for each in scene.records if each.name == "shared.web.error_handler"]
     assert len(scene.loud_lines()) == (1 if expected.line and expected.level is Level.ERROR else 0)
     if not expected.line:
         assert said == []

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from localdev.tenant import SampleTenant
-from shared.accounts import Account, State
-from shared.lifecycle import Person
-from shared.pace import Pace
+from shared.accounts import Account, Person, State
+from shared.identity.rate_limit import Pace
 from shared.services import Services
 from tests.reliability.crowd import enrol
 from tests.reliability.storage_proxy import StorageProxy

@@ -14,9 +14,9 @@ from azure.data.tables import TableServiceClient
 
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, Outcome, State, slot_of
+from shared.clients.graph import Graph
 from shared.errors import RowTooLarge
-from shared.graph import Graph
-from shared.pace import Pace
+from shared.identity.rate_limit import Pace
 from shared.sealing import new_key
 from shared.services import Services
 from shared.store import SweepRecord

@@ -53,7 +53,7 @@ GUARDS = (
     ),
     Guard(
         "sign-out ends every copy of a session",
-        "shared/incoming.py",
+        "shared/web/requests.py",
         (("account is None or account.session_generation != session.generation", "account is None"),),
         "test_sessions.py::test_old_session_stays_dead_after_the_next_sign_in",
     ),
@@ -83,7 +83,7 @@ GUARDS = (
     ),
     Guard(
         "id tokens are verified",
-        "shared/identity/identity.py",
+        "shared/identity/client.py",
         (
             (
                 'claims = self.verifier.verify(str(result.get("id_token", "")), audience=[self._settings.client_id])',
@@ -112,19 +112,19 @@ GUARDS = (
     ),
     Guard(
         "operators need their role",
-        "shared/incoming.py",
+        "shared/web/requests.py",
         (("    if not is_operator(who, app):\n", "    if not who:\n"),),
         "test_requests.py::test_people_without_the_role_see_nobody_else",
     ),
     Guard(
         "a parameter comes once",
-        "shared/incoming.py",
+        "shared/web/requests.py",
         (("if len(pairs) != len({name for name, _ in pairs}):", "if not isinstance(pairs, list):"),),
         "test_sign_in_flow.py::test_repeated_parameter_is_refused",
     ),
     Guard(
         "requests have a size",
-        "shared/refusals.py",
+        "shared/web/error_handler.py",
         (("            refuse_oversized(req)\n", ""),),
         "test_requests.py::test_oversized_request_is_refused",
     ),

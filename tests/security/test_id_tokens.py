@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from localdev.tenant import SampleTenant
 from localdev.tenant.visitor import Visitor
+from shared.clients.http import HttpAnswer, HttpClient
 from shared.errors import SignInFailed
 from shared.identity import Identity
 from shared.services import Services
-from shared.transport import HttpAnswer, HttpClient
 
 ADA = "ada@contoso.example"
 Forge = Callable[[SampleTenant, dict[str, Any]], str]

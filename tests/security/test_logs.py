@@ -11,7 +11,7 @@ from azure.data.tables import TableServiceClient, UpdateMode
 from localdev import ports
 from localdev.tenant import SampleTenant
 from shared.accounts import EPOCH
-from shared.redaction import REDACTED, RedactingFactory, Redactor, secrets_of
+from shared.log_redaction import REDACTED, RedactingFactory, Redactor, secrets_of
 from shared.sealing import KeyRing
 from shared.services import Services
 from tests.running_app import RunningApp

@@ -8,8 +8,8 @@ import pytest
 
 from localdev.browser import Browser
 from shared.errors import BadRequest
-from shared.refusals import answered
-from shared.responses import image
+from shared.web.error_handler import answered
+from shared.web.responses import image
 from tests.running_app import RunningApp
 from tests.security.raw_http import Answer, cookie_header, send
 

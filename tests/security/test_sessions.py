@@ -9,8 +9,7 @@ import pytest
 
 from localdev.browser import Browser
 from localdev.tenant.visitor import Visitor
-from shared.accounts import Account
-from shared.lifecycle import Person
+from shared.accounts import Account, Person
 from shared.services import Services
 from shared.session import Sessions, parse_cookies
 from tests.running_app import Clock, RunningApp

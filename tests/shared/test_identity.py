@@ -8,11 +8,11 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from localdev.tenant import SampleTenant, Visitor
-from shared.access import acquired
 from shared.accounts import Account, Outcome
-from shared.enrolment import remember
 from shared.errors import Misconfigured, SettingsError
 from shared.identity import Acquired, LeaseNeeded
+from shared.identity.access import acquired
+from shared.identity.enrolment import remember
 from shared.sealing import KeyRing, new_key
 from shared.services import Services
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.accounts import Account, Outcome, State, all_slots
-from shared.lifecycle import Lifecycle, Person, Verdict
+from shared.accounts import Account, Outcome, Person, State, Verdict, all_slots
+from shared.accounts.lifecycle import Lifecycle
 
 NOW = datetime(2026, 5, 4, 10, 3, 7, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.accounts import Outcome
+from shared.accounts import Outcome, Verdict
 from shared.identity.classification import NO_REFRESH_TOKEN, OTHER_CLIENT
-from shared.lifecycle import Verdict
-from shared.pace import Pace
+from shared.identity.rate_limit import Pace
 
 UNAVAILABLE = Verdict(Outcome.UNAVAILABLE, code="http_503")
 

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.accounts import Account
-from shared.lifecycle import Person
+from shared.accounts import Account, Person
 from shared.session import Sessions, parse_cookies
 from shared.settings import load
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from msal import SerializableTokenCache
 
 from shared.accounts import Account, Outcome
+from shared.clients.http import HttpClient
 from shared.identity import Acquired, Identity
 from shared.identity.classification import classify
 from shared.settings import load
-from shared.transport import HttpClient
 from tests.shared.odd_endpoint import TENANT, OddEndpoint, http_answer
 
 CLIENT_ID = "c0a5b1de-4f2b-4d0e-9a11-7e5f3a0c0001"

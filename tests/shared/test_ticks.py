@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.ticks import longest_gap
+from shared.monitoring.timer_schedule import longest_gap
 
 
 @pytest.mark.parametrize(

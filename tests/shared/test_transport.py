@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from localdev.tenant import SampleTenant
-from shared.transport import HttpAnswer, HttpClient, Throttled, Unavailable, form, json_object
+from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, form, json_object
 
 NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 

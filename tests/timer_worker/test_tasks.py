@@ -8,7 +8,7 @@ import pytest
 
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, Outcome, State
-from shared.graph import Graph
+from shared.clients.graph import Graph
 from shared.services import Services
 from tests.running_app import Clock
 from tests.shared.test_identity import sign_in

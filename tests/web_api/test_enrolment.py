@@ -8,9 +8,9 @@ import pytest
 
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, Lease, Outcome, Source, State
-from shared.enrolment import remember, remember_exchanged
 from shared.errors import SignInFailed
 from shared.identity import BearerTokens, Caller, SignedIn
+from shared.identity.enrolment import remember, remember_exchanged
 from shared.services import Services
 from tests.localdev.tenant_actors import WebApp
 from tests.web_api.api_client import api_token

@@ -13,9 +13,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from shared.clients.http import HttpClient, Unavailable
 from shared.identity.metadata import Metadata
 from shared.identity.verification import TokenRefused, Verifier
-from shared.transport import HttpClient, Unavailable
 
 AUDIENCE = ["api"]
 

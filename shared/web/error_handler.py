@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 
 import azure.functions as func
 
-from shared import responses, telemetry
-from shared.entra_errors import explain
+from shared import telemetry
+from shared.error_codes import explain
 from shared.errors import (
     BearerRefused,
     GraphError,
@@ -25,11 +25,12 @@ from shared.errors import (
     UnderstudyError,
     Unreadable,
 )
-from shared.incoming import wants_html
-from shared.limits import refuse_oversized
-from shared.problems import advice_for
+from shared.identity.sign_in_link import sealed_challenge, sign_in_path
 from shared.services import services
-from shared.sign_in_again import sealed_challenge, sign_in_path
+from shared.web import responses
+from shared.web.error_pages import advice_for
+from shared.web.limits import refuse_oversized
+from shared.web.requests import wants_html
 
 _TRY_AGAIN_SECONDS = 30
 _TOO_MANY = 429

@@ -5,8 +5,8 @@ from datetime import timedelta
 from typing import TypeVar
 
 from shared.accounts import Account
+from shared.clients.graph import Graph
 from shared.errors import GraphError
-from shared.graph import Graph
 from shared.services import Services
 
 T = TypeVar("T")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.accounts import Account, Lease, Outcome, State, rebased
+from shared.accounts import Account, Lease, Outcome, State, Verdict, rebased
+from shared.accounts.lifecycle import Lifecycle
 from shared.errors import (
     Conflict,
     Misconfigured,
@@ -24,7 +25,6 @@ from shared.errors import (
     Unreadable,
 )
 from shared.identity import Acquired, Identity, LeaseNeeded
-from shared.lifecycle import Lifecycle, Verdict
 from shared.sealing import KeyRing
 from shared.store import AccountStore
 

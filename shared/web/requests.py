@@ -8,10 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
-from shared.accounts import Account
+from shared.accounts import Account, Person
 from shared.errors import BadRequest, Forbidden, NotSignedIn, RequestRefused, TooLarge
 from shared.identity import BearerTokens, Caller
-from shared.lifecycle import Person
 from shared.services import Services
 from shared.session import Session, parse_cookies
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.accounts import Outcome
-from shared.outcome_words import OUTCOME_WORDS, OutcomeWords
-from shared.scope_words import scope_in_words
-from shared.times import in_words, interval, relative, spelled
+from shared.wording.outcomes import OUTCOME_WORDS, OutcomeWords
+from shared.wording.scopes import scope_in_words
+from shared.wording.times import in_words, interval, relative, spelled
 
 _FOLDER = Path(__file__).parent / "templates"
 
 
 @functools.cache
 def templates() -> Environment:
-    """shared/templates, read once a process."""
+    """shared/web/templates, read once a process."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,

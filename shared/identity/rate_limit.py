@@ -5,9 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from shared.accounts import Outcome
+from shared.accounts import Outcome, Verdict
 from shared.identity.classification import NO_REFRESH_TOKEN, OTHER_CLIENT
-from shared.lifecycle import Verdict
 
 _FAILURES_BEFORE_PAUSE = 5
 _FIRST_PAUSE_SECONDS = 5.0

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.accounts.outcomes import Outcome
+
 SLOTS = 16
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,18 +30,17 @@ class Source(StrEnum):
     ON_BEHALF_OF = "on_behalf_of"
 
 
-class Outcome(StrEnum):
-    """Every way in which one person's turn in a sweep can end."""
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who signed in, from a validated id token (or bearer token)."""
 
-    FRESH = "fresh"
-    CACHED = "cached"
-    SIGN_IN_REQUIRED = "sign_in_required"
-    THROTTLED = "throttled"
-    UNAVAILABLE = "unavailable"
-    MISCONFIGURED = "misconfigured"
-    UNREADABLE = "unreadable"
-    CONFLICT = "conflict"
-    TASK_FAILED = "task_failed"
+    account_id: str
+    username: str
+    tenant_id: str = ""
+    object_id: str = ""
+    home_account_id: str = ""
+    name: str = ""
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

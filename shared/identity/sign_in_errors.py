@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from shared.entra_errors import code_of, explain
+from shared.clients.http import Throttled, Unavailable
+from shared.error_codes import code_of, explain
 from shared.errors import Misconfigured, SignInFailed, TryLater
 from shared.identity.metadata import AuthorityRefused
-from shared.transport import Throttled, Unavailable
 
 
 def sign_in_refused(answer: Mapping[str, Any]) -> SignInFailed:

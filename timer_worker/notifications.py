@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from shared.accounts import Account, Failure, State
-from shared.entra_errors import explain
+from shared.error_codes import explain
 from shared.errors import StoreUnavailable
+from shared.identity.sign_in_link import sealed_challenge, sign_in_path
 from shared.services import Services
 from shared.settings import Settings
-from shared.sign_in_again import sealed_challenge, sign_in_path
 
 SIGN_IN_REQUIRED = "sign-in-required"
 

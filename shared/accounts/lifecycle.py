@@ -9,44 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from shared.accounts import EPOCH, SLOTS, Account, Attempt, Failure, Outcome, Source, State
+from shared.accounts.model import EPOCH, SLOTS, Account, Attempt, Failure, Person, Source, State
+from shared.accounts.outcomes import Outcome, Verdict
 from shared.settings import Settings
 
 _RECENT = 10
 _FIRST_VERSIONS = 1 << 30  # a table's Int32, with room to count
 _FIRST_BACKOFF = timedelta(minutes=1)
 _LONGEST_RETRY_AFTER = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Who signed in, from a validated id token (or bearer token)."""
-
-    account_id: str
-    username: str
-    tenant_id: str = ""
-    object_id: str = ""
-    home_account_id: str = ""
-    name: str = ""
-    roles: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a silent acquisition ended, without its tokens.
-
-    Attributes:
-        retry_after: seconds to wait, when the tenant said so.
-        claims: the challenge that an interactive sign-in must satisfy, or "".
-    """
-
-    outcome: Outcome
-    code: str = ""
-    suberror: str = ""
-    correlation_id: str = ""
-    retry_after: float | None = None
-    token_expires_at: datetime | None = None
-    claims: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,19 @@ from typing import Any
 
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
-from shared.accounts import Account, Outcome, Source, utc_now
+from shared.accounts import Account, Outcome, Person, Source, Verdict, utc_now
+from shared.clients.http import HttpClient, Throttled, Unavailable
 from shared.errors import SignInFailed
 from shared.identity import token_caches
 from shared.identity.classification import classify, nothing_to_redeem, unanswered
 from shared.identity.credentials import ClientCredential, client_credential
 from shared.identity.metadata import AuthorityRefused, Metadata
-from shared.identity.refusals import discovery_failed, sign_in_refused, tenant_unreachable
 from shared.identity.results import Acquired, Exchanged, SignedIn, person_of
+from shared.identity.sign_in_errors import discovery_failed, sign_in_refused, tenant_unreachable
 from shared.identity.token_client import TokenClient
 from shared.identity.verification import TokenRefused, Verifier
-from shared.lifecycle import Person, Verdict
-from shared.parsers import RESERVED_SCOPES
 from shared.settings import Settings
-from shared.transport import HttpClient, Throttled, Unavailable
+from shared.settings_parsers import RESERVED_SCOPES
 
 _CAPABILITIES = ["CP1"]  # we can answer a claims challenge: "Continuous access evaluation enabled APIs"
 _NOT_GRANTS = RESERVED_SCOPES | {"email"}

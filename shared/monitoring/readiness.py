@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.clients.http import HttpClient, Unavailable, json_object
 from shared.errors import StoreError
-from shared.heartbeat import heartbeat
+from shared.monitoring.heartbeat import heartbeat
+from shared.monitoring.timer_schedule import longest_gap
 from shared.settings import Settings
 from shared.store import AccountStore
-from shared.ticks import longest_gap
-from shared.transport import HttpClient, Unavailable, json_object
 
 SECONDS = 3.0
 

@@ -9,7 +9,7 @@ from typing import Any
 import azure.functions as func
 
 from shared.session import Cookie
-from shared.templating import initials_of, templates
+from shared.web.templating import initials_of, templates
 
 _FOLDER = Path(__file__).parent
 _SECURITY_HEADERS = {
@@ -38,7 +38,7 @@ def page(
     headers: Mapping[str, str] | None = None,
     **context: Any,
 ) -> func.HttpResponse:
-    """An HTML page from shared/templates."""
+    """An HTML page from shared/web/templates."""
     body = templates().get_template(template).render(**context)
     return _response(body, status=status, mimetype="text/html", cookies=cookies, headers=headers)
 

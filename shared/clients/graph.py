@@ -10,8 +10,8 @@ from urllib.parse import urlencode
 
 from shared import telemetry
 from shared.accounts import utc_now
+from shared.clients.http import HttpAnswer, HttpClient, Unavailable, json_object
 from shared.errors import GraphError
-from shared.transport import HttpAnswer, HttpClient, Unavailable, json_object
 
 PROFILE_FIELDS = ("displayName", "givenName", "jobTitle", "mail", "userPrincipalName", "officeLocation")
 

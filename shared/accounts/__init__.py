@@ -1,0 +1,36 @@
+"""One person in one tenant whose tokens we keep. Plain data: no I/O, no MSAL, no storage."""
+
+from shared.accounts.model import (
+    EPOCH,
+    SLOTS,
+    Account,
+    Attempt,
+    Failure,
+    Lease,
+    Person,
+    Source,
+    State,
+    all_slots,
+    rebased,
+    slot_of,
+    utc_now,
+)
+from shared.accounts.outcomes import Outcome, Verdict
+
+__all__ = [
+    "EPOCH",
+    "SLOTS",
+    "Account",
+    "Attempt",
+    "Failure",
+    "Lease",
+    "Outcome",
+    "Person",
+    "Source",
+    "State",
+    "Verdict",
+    "all_slots",
+    "rebased",
+    "slot_of",
+    "utc_now",
+]

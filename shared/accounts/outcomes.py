@@ -1,0 +1,38 @@
+"""How one person's turn, or one silent acquisition for them, can end."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """Every way in which a turn can end. README's table says what each does to the account and to the sweep."""
+
+    FRESH = "fresh"
+    CACHED = "cached"
+    SIGN_IN_REQUIRED = "sign_in_required"
+    THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
+    MISCONFIGURED = "misconfigured"
+    UNREADABLE = "unreadable"
+    CONFLICT = "conflict"
+    TASK_FAILED = "task_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An outcome with what is known about it, and without any token.
+
+    Attributes:
+        code: an AADSTS number as text, an OAuth error or a word of ours (shared/error_codes.py); "" on success.
+        retry_after: seconds to wait, when the service said so.
+        claims: the claims challenge that the next interactive sign-in must satisfy, or "".
+    """
+
+    outcome: Outcome
+    code: str = ""
+    suberror: str = ""
+    correlation_id: str = ""
+    retry_after: float | None = None
+    token_expires_at: datetime | None = None
+    claims: str = ""

@@ -1,0 +1,1 @@
+"""Clients of other services: HTTP, Microsoft Graph, and the storage account with its queues."""

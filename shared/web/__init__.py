@@ -1,0 +1,1 @@
+"""HTTP in and out, for every blueprint: requests, responses, pages, errors as answers."""

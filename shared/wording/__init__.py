@@ -1,0 +1,1 @@
+"""Outcomes, permissions and times in words, as pages show them."""
