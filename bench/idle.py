@@ -11,7 +11,7 @@ from bench.figures import Figure
 from bench.rig import Rig, standing
 from localdev.progress import Progress
 from shared.accounts import SLOTS, slot_of
-from timer_worker.sweep import tick
+from timer_worker.sweep import run_tick
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ def _in_turns(rigs: list[Rig], ticks: int) -> list[list[float]]:
 
 def _tick_ms(rig: Rig) -> float:
     began = time.perf_counter()
-    tick(rig.services)
+    run_tick(rig.services)
     return 1000 * (time.perf_counter() - began)
 
 
 def _calls_of_a_tick(rig: Rig) -> int:
     rig.calls.reset()
-    tick(rig.services)
+    run_tick(rig.services)
     return rig.calls.total
 
 

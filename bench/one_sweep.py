@@ -11,7 +11,8 @@ from pathlib import Path
 
 from shared.services import Services
 from shared.settings import load
-from timer_worker.sweep import Sweep, due_slots
+from shared.sweep_queue import due_slots
+from timer_worker.sweep import Sweep
 
 _STATUS = Path("/proc/self/status")
 
@@ -36,7 +37,7 @@ def main() -> None:
     """Sweeps everybody who is due, without tasks."""
     app = Services(load(os.environ))
     before = peak_mb()
-    record = Sweep(app, tasks=()).over(due_slots(app, app.now()))
+    record = Sweep(app, tasks=()).run(due_slots(app.store, app.now()))
     print(json.dumps({"counts": record.counts if record else {}, "before_mb": before, "peak_mb": peak_mb()}))
     app.close()
 

@@ -90,7 +90,7 @@ def _account(rig: Rig, caches: Caches, number: int, due_at: datetime | None) -> 
         home_account_id=account_id(number),
         name="Somebody Somewhere",
     )
-    account = services.lifecycle.signed_in(
+    account = services.lifecycle.enrol(
         None,
         person,
         scopes=services.settings.scopes,

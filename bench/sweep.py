@@ -14,7 +14,8 @@ from bench.rig import Rig, standing
 from localdev.progress import Progress
 from localdev.tenant.certificates import ClientCertificate
 from shared.services import Services
-from timer_worker.sweep import Sweep, due_slots
+from shared.sweep_queue import due_slots
+from timer_worker.sweep import Sweep
 from timer_worker.tasks import TASKS, Task
 
 LATENCY = 0.1
@@ -140,7 +141,7 @@ def sweep_once(rig: Rig, services: Services, *, latency: float, tasks: Sequence[
     rig.far_end.reset(latency=latency)
     rig.calls.reset()
     began, cpu = time.monotonic(), time.process_time()
-    record = Sweep(services, tasks=tasks).over(due_slots(services, services.now()))
+    record = Sweep(services, tasks=tasks).run(due_slots(services.store, services.now()))
     seconds, cpu_seconds = time.monotonic() - began, time.process_time() - cpu
     if record is None or set(record.counts) != {"fresh"}:
         raise RuntimeError(f"not everybody got a fresh token: {record}")

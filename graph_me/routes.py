@@ -7,7 +7,7 @@ from shared.errors import GraphError, TokenError
 from shared.services import services
 from shared.web import responses
 from shared.web.error_handler import answered
-from shared.web.graph_calls import asked
+from shared.web.graph_calls import call_graph
 from shared.web.requests import frame_of, signed_in, wants_html, wants_picture
 
 blueprint = func.Blueprint()
@@ -20,10 +20,10 @@ def me(req: func.HttpRequest) -> func.HttpResponse:
     """The person's Graph profile: a page for browsers, JSON for others."""
     app = services()
     session, account = signed_in(req, app)
-    profile = asked(account, app, Graph.me)
+    profile = call_graph(account, app, Graph.me)
     cookies = [cookie for cookie in [app.sessions.renewed(session)] if cookie]
     if wants_html(req):
-        return responses.page("me.html", cookies=cookies, profile=profile, **frame_of(session, app, "/me"))
+        return responses.page("graph_me/me.html", cookies=cookies, profile=profile, **frame_of(session, app, "/me"))
     return responses.as_json(profile, cookies=cookies)
 
 
@@ -35,7 +35,7 @@ def photo(req: func.HttpRequest) -> func.HttpResponse:
     app = services()
     session, account = signed_in(req, app)
     try:
-        found = asked(account, app, Graph.photo)
+        found = call_graph(account, app, Graph.photo)
     except (TokenError, GraphError):
         if not wants_picture(req):
             raise

@@ -23,5 +23,5 @@ def healthz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the w
 @answered
 def readyz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
     """Storage, authority and heartbeat; 503 when one of them fails. Behind a function key: it asks others."""
-    found = as_json(services().health.checks())
+    found = as_json(services().readiness.checks())
     return responses.as_json(found, status=200 if found["ready"] else 503)

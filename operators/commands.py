@@ -3,9 +3,9 @@
 import logging
 
 from shared.accounts import Account
-from shared.clients.queues import SWEEP_SLOTS
 from shared.errors import Conflict
 from shared.services import Services
+from shared.sweep_queue import due_slots, queue_slots
 
 logger = logging.getLogger(__name__)
 
@@ -21,10 +21,8 @@ def remove(account_id: str, app: Services, *, by: Account) -> bool:
 
 
 def sweep_now(app: Services, *, by: Account) -> int:
-    """Puts the slots on the queue in which somebody is due, and doesn't wait for them. Gives their number."""
-    now = app.now()
-    due = [slot for slot in app.store.slots() if slot.next_due_at <= now]
-    for slot in due:
-        app.queues.send(SWEEP_SLOTS, slot.name)
+    """Asks for a sweep of every slot in which somebody is due, and doesn't wait for it. Gives their number."""
+    due = due_slots(app.store, app.now())
+    queue_slots(due, app.queues)
     logger.info("operator %s asked for a sweep of %s slots", by.account_id, len(due))
     return len(due)

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from shared.accounts import State
 from shared.errors import BadRequest
-from shared.monitoring.census import Counted, census_of
+from shared.monitoring.census import Counted
 from shared.monitoring.heartbeat import PATIENCE, Heartbeat, heartbeat
 from shared.monitoring.timer_schedule import longest_gap
 from shared.services import Services
@@ -98,7 +98,7 @@ def overview(choice: Choice, app: Services) -> Overview:
     return Overview(
         choice=choice,
         page=listed(choice, app),
-        counted=census_of(app).latest(now, limit),
+        counted=app.census.latest(now, limit),
         sweeps=sweeps,
         heartbeat=heartbeat(app.store.slots(), sweeps, now, tick),
         tick=tick,

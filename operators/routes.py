@@ -28,7 +28,7 @@ def accounts(req: func.HttpRequest) -> func.HttpResponse:
     shown = overview(Choice.of(query, most=_PAGE), app)
     renewed = app.sessions.renewed(session)
     return responses.page(
-        "accounts.html",
+        "operators/accounts.html",
         cookies=[renewed] if renewed else [],
         shown=shown,
         reason_of=reason_of,

@@ -1,1 +1,1 @@
-"""Everything behind the triggers: accounts, their store, identity, the clients of other services, pages. No triggers."""
+"""Everything behind the triggers: accounts, their store, identity, other services' clients, pages. No triggers."""

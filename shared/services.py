@@ -1,4 +1,4 @@
-"""Everything that is made once a process, lazily, in one place. Nothing is made at import."""
+"""Everything that is made once per process, lazily, in one place. Nothing is made at import."""
 
 import functools
 import time
@@ -9,7 +9,7 @@ from functools import cached_property
 
 from azure.data.tables import TableServiceClient
 
-from shared import log_redaction as redaction
+from shared import log_redaction
 from shared.accounts import utc_now
 from shared.accounts.lifecycle import Lifecycle
 from shared.clients.graph import Graph
@@ -18,15 +18,17 @@ from shared.clients.queues import Queues
 from shared.clients.storage import queue_service, table_service
 from shared.identity import Identity
 from shared.identity.access import PATIENCE_SECONDS, Access
-from shared.identity.rate_limit import Pace
-from shared.monitoring.readiness import Health
+from shared.identity.enrolment import Enrolment
+from shared.identity.rate_limit import RateLimit
+from shared.monitoring.census import Census
+from shared.monitoring.readiness import Readiness
 from shared.session import Sessions
 from shared.settings import Settings, from_environment
 from shared.store import AccountStore, TableAccountStore
 
 
 class Services:
-    """The app's parts, each made when it is first asked for.
+    """The app's parts, each made when it is first asked for, unless it was given.
 
     Attributes:
         now: the time.
@@ -39,19 +41,26 @@ class Services:
         *,
         now: Callable[[], datetime] = utc_now,
         wait: Callable[[float], None] = time.sleep,
+        store: AccountStore | None = None,
+        tables: TableServiceClient | None = None,
+        http: HttpClient | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         self.settings = settings
         self.now = now
         self.wait = wait
+        given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit}
+        # A cached_property looks for its value here first.
+        vars(self).update({name: part for name, part in given.items() if part is not None})
 
     def close(self) -> None:
         """Ends threads and connections. A Functions process never does; tests and tools do."""
-        for name in ("health", "workers", "http", "tables", "queues"):
-            part = self.__dict__.get(name)
-            if name == "workers" and part:
-                part.shutdown()
-            elif part:
-                part.close()
+        made = vars(self)
+        if "workers" in made:
+            self.workers.shutdown()
+        for name in ("readiness", "http", "tables", "queues"):
+            if name in made:
+                made[name].close()
 
     @cached_property
     def http(self) -> HttpClient:
@@ -93,25 +102,27 @@ class Services:
     def access(self) -> Access:
         """Tokens for people who are here."""
         patience = PATIENCE_SECONDS if self.settings.strict_rotation else ()
-        return Access(
-            self.store,
-            self.identity,
-            self.settings.key_ring,
-            self.lifecycle,
-            now=self.now,
-            wait=self.wait,
-            patience=patience,
-        )
+        return Access(self.store, self.identity, self.lifecycle, now=self.now, wait=self.wait, patience=patience)
 
     @cached_property
-    def health(self) -> Health:
+    def enrolment(self) -> Enrolment:
+        """Accounts of people who sign in."""
+        return Enrolment(self.store, self.settings.key_ring, self.lifecycle, now=self.now)
+
+    @cached_property
+    def readiness(self) -> Readiness:
         """Whether what this instance depends on answers."""
-        return Health(self.settings, self.store, self.http, self.identity.discovery_url, now=self.now)
+        return Readiness(self.settings, self.store, self.http, self.identity.discovery_url, now=self.now)
 
     @cached_property
-    def pace(self) -> Pace:
+    def census(self) -> Census:
+        """Counts of everybody, for operators."""
+        return Census(self.store)
+
+    @cached_property
+    def rate_limit(self) -> RateLimit:
         """How fast the token endpoint may be asked for people who are away."""
-        return Pace()
+        return RateLimit()
 
     @cached_property
     def workers(self) -> ThreadPoolExecutor:
@@ -119,14 +130,14 @@ class Services:
         return ThreadPoolExecutor(self.settings.sweep_concurrency, thread_name_prefix="sweep")
 
     def graph(self, access_token: str, *, until: datetime | None = None) -> Graph:
-        """Microsoft Graph for one person."""
+        """Microsoft Graph for one person. No call lasts longer than `until`."""
         return Graph(self.http, self.settings.graph_url, access_token, until=until, now=self.now)
 
 
 @functools.cache
 def services() -> Services:
-    """The process's parts, by its environment. Before it gives any: no secret of theirs is logged from now on. Raises
+    """The process's parts, by its environment. No secret of theirs reaches a log from now on. Raises
     SettingsError."""
     settings = from_environment()
-    redaction.install(settings)
+    log_redaction.install(settings)
     return Services(settings)

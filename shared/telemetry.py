@@ -4,16 +4,12 @@ Who exports them is not decided here: docs/operations.md. No span and no metric 
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-
-if TYPE_CHECKING:
-    from shared.store import Slot, SweepRecord
 
 _tracer = trace.get_tracer("understudy")
 _meter = metrics.get_meter("understudy")
@@ -26,36 +22,32 @@ _w3c = TraceContextTextMapPropagator()  # no baggage: what a caller put there is
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S")
 
 
-def a_sweep(
-    method: "Callable[[S, Sequence[Slot]], SweepRecord | None]",
-) -> "Callable[[S, Sequence[Slot]], SweepRecord | None]":
-    """A span around a sweep that has slots to look at, and its metrics."""
+@contextmanager
+def sweep() -> Iterator[Callable[[int, Mapping[str, int], float, float, str], None]]:
+    """A span around a sweep. Call what it gives with slots, people by outcome, seconds, the seconds by which the most
+    overdue person was late, and why it stopped early ("" when it didn't)."""
+    with _tracer.start_as_current_span("sweep") as span:
 
-    @wraps(method)
-    def traced(self: S, slots: "Sequence[Slot]") -> "SweepRecord | None":
-        if not slots:
-            return method(self, slots)
-        with _tracer.start_as_current_span("sweep") as span:
-            record = method(self, slots)
-            if record is not None:
-                _note(span, record)
-            return record
+        def note(slots: int, counts: Mapping[str, int], seconds: float, oldest_overdue: float, stopped: str) -> None:
+            span.set_attribute("understudy.slots", slots)
+            for outcome, count in counts.items():
+                span.set_attribute(f"understudy.people.{outcome}", count)
+                _people.add(count, {"understudy.outcome": outcome})
+            if stopped:
+                span.set_status(trace.StatusCode.ERROR, stopped)
+            _seconds.record(seconds)
+            _overdue.set(oldest_overdue)
 
-    return traced
+        yield note
 
 
-def a_slot(method: "Callable[[S, Slot], None]") -> "Callable[[S, Slot], None]":
+@contextmanager
+def slot(name: str) -> Iterator[None]:
     """A span around one slot of a sweep."""
-
-    @wraps(method)
-    def traced(self: S, slot: "Slot") -> None:
-        with _tracer.start_as_current_span("slot", attributes={"understudy.slot": slot.name}):
-            method(self, slot)
-
-    return traced
+    with _tracer.start_as_current_span("slot", attributes={"understudy.slot": name}):
+        yield
 
 
 def carried(function: Callable[P, R]) -> Callable[P, R]:
@@ -110,14 +102,3 @@ def storage_answered(response: Any, *_: Any, **__: Any) -> None:
     """A hook for `requests`: one answer of the storage account."""
     attributes = {"understudy.method": str(response.request.method), "understudy.result": str(response.status_code)}
     _storage_seconds.record(response.elapsed.total_seconds(), attributes)
-
-
-def _note(span: trace.Span, record: "SweepRecord") -> None:
-    span.set_attribute("understudy.slots", record.slots)
-    for outcome, count in record.counts.items():
-        span.set_attribute(f"understudy.people.{outcome}", count)
-        _people.add(count, {"understudy.outcome": outcome})
-    if record.stopped:
-        span.set_status(trace.StatusCode.ERROR, record.stopped)
-    _seconds.record(record.seconds)
-    _overdue.set(record.oldest_overdue)

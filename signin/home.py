@@ -12,7 +12,7 @@ from shared.errors import GraphError, SignInRequired, StoreError, TokenError
 from shared.identity.sign_in_link import sealed_challenge, sign_in_path
 from shared.services import Services
 from shared.session import Session
-from shared.web.graph_calls import asked
+from shared.web.graph_calls import call_graph
 
 _GRAPH_PATIENCE = timedelta(seconds=3)
 
@@ -26,6 +26,7 @@ class Home:
     Attributes:
         profile: from Microsoft Graph; empty when it could not be asked.
         failure: what the last failure means, when there is one.
+        absent_from: when the person counts as away.
         again: where the button leads that starts the right sign-in.
     """
 
@@ -36,12 +37,13 @@ class Home:
     again: str
     now: datetime
     absent_after: timedelta
+    absent_from: datetime
     every: timedelta
 
     @property
     def is_waiting(self) -> bool:
         """Is the next turn put off for as long as the person is here?"""
-        return self.account.last_activity + self.absent_after >= self.account.due_at > self.now
+        return self.absent_from >= self.account.due_at > self.now
 
 
 def home(session: Session, account: Account, app: Services) -> Home:
@@ -60,6 +62,7 @@ def home(session: Session, account: Account, app: Services) -> Home:
         ),
         now=app.now(),
         absent_after=app.settings.absent_after,
+        absent_from=app.lifecycle.absent_from(account.last_activity),
         every=app.settings.sweep_every,
     )
 
@@ -69,7 +72,7 @@ def _profile(account: Account, app: Services) -> tuple[dict[str, Any], Account]:
     if account.state is not State.ACTIVE:
         return {}, account
     try:
-        return asked(account, app, Graph.me, at_most=_GRAPH_PATIENCE), account
+        return call_graph(account, app, Graph.me, at_most=_GRAPH_PATIENCE), account
     except SignInRequired:
         return {}, app.store.get(account.account_id) or account
     except (TokenError, GraphError, StoreError) as error:

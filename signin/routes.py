@@ -20,11 +20,11 @@ def home(req: func.HttpRequest) -> func.HttpResponse:
     app = services()
     found = session_of(req, app)
     if found is None:
-        return responses.page("welcome.html", scopes=app.settings.scopes, every=app.settings.sweep_every)
+        return responses.page("signin/welcome.html", scopes=app.settings.scopes, every=app.settings.sweep_every)
     session, account = found
     renewed = app.sessions.renewed(session)
     return responses.page(
-        "home.html",
+        "signin/home.html",
         cookies=[renewed] if renewed else [],
         home=home_of(session, account, app),
         **frame_of(session, app, "/"),

@@ -10,7 +10,6 @@ from dataclasses import replace
 from shared.accounts import Account
 from shared.errors import BadRequest, Conflict, Forbidden, SignInFailed
 from shared.identity import SignedIn
-from shared.identity.enrolment import remember
 from shared.identity.sign_in_link import opened_challenge
 from shared.services import Services
 from shared.session import Cookie
@@ -62,7 +61,7 @@ def finish(query: Mapping[str, str], cookies: Mapping[str, str], app: Services) 
         raise SignInFailed("The identity provider sent neither a code nor an error. Start again.", code="empty_answer")
     signed_in = app.identity.finish_sign_in(flow, query)
     _refuse_foreign_tenant(signed_in, app)
-    account = remember(signed_in, app)
+    account = app.enrolment.save_sign_in(signed_in)
     return next_path, [app.sessions.start(signed_in.person, account), app.sessions.drop_flow(state)]
 
 

@@ -2,9 +2,9 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.data.tables import TableServiceClient
@@ -93,11 +93,14 @@ def environment(azurite: Azurite, tables: TableServiceClient, sample_tenant: Sam
 
 @pytest.fixture
 def make_services(environment: Environment) -> Iterator[Callable[..., Services]]:
-    """Makes the app's parts without a host: `make_services(SCOPES="…")`; all are closed afterwards."""
+    """Makes the app's parts without a host: settings by name, other parts as `Services` takes them:
+    `make_services(SCOPES="…", clock=clock, store=store)`. All are closed afterwards."""
     made: list[Services] = []
 
-    def make(*, clock: Clock | None = None, wait: Callable[[float], None] = time.sleep, **changes: str) -> Services:
-        made.append(Services(load(environment | changes), now=clock or Clock(), wait=wait))
+    def make(*, clock: Clock | None = None, **changes: Any) -> Services:
+        settings = {name: value for name, value in changes.items() if name[0].isupper()}
+        parts = {name: part for name, part in changes.items() if name not in settings}
+        made.append(Services(load(environment | settings), now=clock or Clock(), **parts))
         return made[-1]
 
     yield make

@@ -1,12 +1,17 @@
 """An account store that notes which method was called, in order: for counts and orders of storage calls."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from shared.store import AccountStore
 
 
-class RecordingStore:
+def record_calls(store: AccountStore, calls: list[str]) -> AccountStore:
+    """The same store; the name of each method called is added to `calls`."""
+    return cast("AccountStore", _RecordingStore(store, calls))
+
+
+class _RecordingStore:
     """Passes every call on to a real store.
 
     Args:

@@ -6,7 +6,7 @@ import pytest
 from azure.storage.queue import QueueServiceClient
 
 from localdev.azurite import Azurite
-from shared.clients.queues import SWEEP_SLOTS
+from shared.sweep_queue import SWEEP_SLOTS
 from tests.running_app import RunningApp
 
 

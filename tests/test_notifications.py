@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -10,6 +10,7 @@ from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64Decod
 
 from localdev.azurite import Azurite
 from shared.accounts import Account, State
+from shared.clients.queues import Queues
 from shared.errors import StoreError, StoreUnavailable
 from shared.services import Services
 from shared.store import AccountStore
@@ -149,9 +150,9 @@ def test_after_a_crash_before_it_was_noted_the_same_message_is_sent_again(
     """Sent, but not written down: the next sweep sends it with the same id, and then no more."""
     services: Services = app.services
     real = services.store
-    services.__dict__["store"] = Failing(real, writes=1)
+    services.store = cast("AccountStore", Failing(real, writes=1))
     set_aside(app)
-    services.__dict__["store"] = real
+    services.store = real
     (first,) = messages()
     app.clock.move(minutes=11)  # the crashed sweep's claim runs out
     app.sweep()
@@ -168,12 +169,12 @@ def test_a_queue_that_fails_costs_nobody_their_turn(
     """The person is set aside all the same; the message goes out when the queue is back."""
     services: Services = app.services
     working = services.queues
-    services.__dict__["queues"] = Refusing()
+    services.queues = cast("Queues", Refusing())
     account = set_aside(app)
     assert account.state is State.NEEDS_SIGN_IN
     assert account.failure is not None
     assert account.failure.notified_at is None
-    services.__dict__["queues"] = working
+    services.queues = working
     app.sweep()
     assert [message["username"] for message in messages()] == [DENIZ]
 

@@ -13,9 +13,10 @@ from shared.accounts import Account, Lease, State
 from shared.errors import NotSignedIn, SignInRequired, TryLater
 from shared.identity.access import LEASE, Access
 from shared.services import Services
+from shared.sweep_queue import due_slots
 from tests.running_app import Clock, RunningApp
 from tests.shared.test_identity import keys_of, sign_in
-from timer_worker.sweep import Sweep, due_slots
+from timer_worker.sweep import Sweep
 
 MakeServices = Callable[..., Services]
 ADA = "ada@contoso.example"
@@ -80,7 +81,7 @@ def test_strict_sweep_and_browser_redeem_once(make_services: MakeServices, sampl
     sample_tenant.change_settings(access_token_lifetime=3600)
     clock.move(minutes=6)
     with ThreadPoolExecutor(1) as thread:
-        swept = thread.submit(lambda: Sweep(sweeping, tasks=()).over(due_slots(sweeping, clock())))
+        swept = thread.submit(lambda: Sweep(sweeping, tasks=()).run(due_slots(sweeping.store, clock())))
         tokens = {browsing.access.token(stored(browsing, account)) for _ in range(3)}
         record = swept.result()
     log = sample_tenant.log()
@@ -99,12 +100,12 @@ def test_sweep_leaves_a_leased_person_alone_when_rotation_is_strict(
     account = sign_in(app)
     clock.move(minutes=6)
     leased = app.store.touch(replace(account, lease=Lease("other", clock() + timedelta(seconds=30))))
-    record = Sweep(app, tasks=()).over(due_slots(app, clock()))
+    record = Sweep(app, tasks=()).run(due_slots(app.store, clock()))
     assert record is not None
     assert record.counts == {}
     assert stored(app, account) == leased
     clock.move(minutes=1)
-    record = Sweep(app, tasks=()).over(due_slots(app, clock()))
+    record = Sweep(app, tasks=()).run(due_slots(app.store, clock()))
     assert record is not None
     assert record.counts == {"fresh": 1}
     assert sample_tenant.log()["refresh_tokens_redeemed"] == 1

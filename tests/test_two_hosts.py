@@ -16,10 +16,11 @@ from localdev.lifeline import Child
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, State
 from shared.services import Services
+from shared.sweep_queue import due_slots
 from tests.conftest import ROOT, Environment
 from tests.running_app import Clock
 from tests.shared.test_identity import sign_in
-from timer_worker.sweep import Sweep, due_slots
+from timer_worker.sweep import Sweep
 
 PEOPLE = 48
 PATIENCE = 60.0
@@ -139,7 +140,7 @@ def test_a_host_killed_in_mid_sweep_loses_nobody(scene: tuple[list[Host], Servic
     hosts[1].kill()
     assert unswept(app) > 0
     clock.move(minutes=11)
-    Sweep(app, tasks=()).over(due_slots(app, clock()))
+    Sweep(app, tasks=()).run(due_slots(app.store, clock()))
     accounts = everybody(app)
     assert len(accounts) == PEOPLE
     assert {account.state for account in accounts} == {State.ACTIVE}

@@ -1,35 +1,30 @@
 """The sweep: acts for everybody who is due, slot by slot, all slots over one pool of threads.
 
 For each slot: claim it, page through who is due, acquire silently, save the tokens in batches, then run the tasks, and
-save what they changed with the ETags that the first batch returned; at last write the slot's true next time, unless
+save what they changed with the ETags that the first batch returned. At last write the slot's true next time, unless
 somebody lowered it meanwhile.
 """
 
 import logging
-import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from shared import telemetry
-from shared.accounts import Account, Outcome, Verdict, all_slots
-from shared.clients.queues import SWEEP_SLOTS
+from shared.accounts import Outcome, all_slots
 from shared.errors import StoreError
-from shared.identity.classification import CREDENTIAL_ERRORS, NO_REFRESH_TOKEN, OTHER_CLIENT
 from shared.services import Services
 from shared.store import Slot, SweepRecord
-from timer_worker import turn
+from shared.sweep_queue import due_slots, queue_slots
+from timer_worker.progress import Progress
 from timer_worker.slot_run import SlotRun
 from timer_worker.tasks import TASKS, Task
-from timer_worker.turn import Turn
 
 CLAIM = timedelta(minutes=10)  # a crashed sweep's slot falls due again by itself after this
 TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout and CLAIM are longer
 _SLOTS_AT_A_TIME = 4  # one hands out turns, the others see theirs through: more only hold more rows in memory
-_PROOF = (Outcome.FRESH, Outcome.SIGN_IN_REQUIRED)  # answers that a token endpoint gives to a client it accepted
 _UNEVENTFUL = {Outcome.FRESH.value, Outcome.CACHED.value, Outcome.CONFLICT.value, "deleted"}
 _MOST_REASONS = 5
 
@@ -44,182 +39,87 @@ class Sweep:
         time_limit: nobody's turn begins later than this.
     """
 
-    def __init__(
-        self,
-        app: Services,
-        *,
-        tasks: Sequence[Task] = TASKS,
-        time_limit: timedelta = TIME_LIMIT,
-    ) -> None:
-        self.app = app
-        self.tasks = tasks
-        self.started_at = app.now()
-        self._began = time.monotonic()
-        self._ends_at = self._began + time_limit.total_seconds()
-        self.handing_out = threading.Lock()
-        self._first = threading.Lock()
-        self._proven = threading.Event()
-        self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
-        self._reasons: Counter[str] = Counter()
-        self._oldest_overdue = 0.0
-        self._skipped_tenants: set[str] = set()
-        self._broken = ""
-        self.stopped = ""
+    def __init__(self, app: Services, *, tasks: Sequence[Task] = TASKS, time_limit: timedelta = TIME_LIMIT) -> None:
+        self._app = app
+        self._tasks = tasks
+        self._started_at = app.now()
+        self._progress = Progress(app, time_limit=time_limit)
+        self._storage_failure = ""
 
-    @telemetry.a_sweep
-    def over(self, slots: Sequence[Slot]) -> SweepRecord | None:
-        """Sweeps these slots and keeps a record; None when there was none, or all were somebody else's."""
-        claims = [claimed for claimed in (self._claimed(slot) for slot in slots) if claimed]
-        if not claims and not self._broken:
+    def run(self, slots: Sequence[Slot]) -> SweepRecord | None:
+        """Sweeps these slots and keeps a record. None when there was no slot, or somebody else had them all."""
+        if not slots:
             return None
-        with ThreadPoolExecutor(_SLOTS_AT_A_TIME, thread_name_prefix="slot") as threads:
-            list(threads.map(telemetry.carried(self._slot), claims))
-        record = SweepRecord(
-            started_at=self.started_at,
-            seconds=round(time.monotonic() - self._began, 3),
-            slots=len(claims),
-            counts={name: count for name, count in sorted(self._counts.items()) if count},
-            oldest_overdue=round(self._oldest_overdue, 1),
-            stopped=self.stopped or self._broken,
-        )
-        return self._kept(record)
-
-    def _kept(self, record: SweepRecord) -> SweepRecord:
-        """Keeps the record, and says in one line of the log how the sweep went."""
-        try:
-            self.app.store.record_sweep(record)
-        except StoreError as error:
-            record = replace(record, stopped=record.stopped or str(error))
-        _log(record, self._reasons)
+        with telemetry.sweep() as note:
+            claims = [claim for claim in map(self._claim, slots) if claim]
+            if not claims and not self._storage_failure:
+                return None
+            with ThreadPoolExecutor(_SLOTS_AT_A_TIME, thread_name_prefix="slot") as threads:
+                list(threads.map(telemetry.carried(self._run_slot), claims))
+            record = self._keep_record(len(claims))
+            note(record.slots, record.counts, record.seconds, record.oldest_overdue, record.stopped)
         return record
 
-    def must_stop(self) -> bool:
-        """No further person's turn may begin."""
-        if not self.stopped and time.monotonic() >= self._ends_at:
-            self.stop("time_limit")
-        return bool(self.stopped)
-
-    def stop(self, reason: str) -> None:
-        """Ends the sweep early; who was not reached stays due. The first reason stands."""
-        with self._lock:
-            self.stopped = self.stopped or reason
-
-    def is_skipped(self, account: Account) -> bool:
-        """Has this person's tenant refused the app in this pass?"""
-        return account.tenant_id in self._skipped_tenants
-
-    def take_turn(self, account: Account) -> Turn | None:
-        """One person's token; None when the sweep stopped before. Until somebody's turn has shown that our credentials
-        are good, one at a time."""
-        if self._proven.is_set():
-            return self._paced(account)
-        with self._first:
-            if not self._proven.is_set():
-                taken = self._paced(account)
-                if taken and taken.outcome in _PROOF and taken.verdict.code != NO_REFRESH_TOKEN:
-                    self._proven.set()
-                return taken
-        return self._paced(account)  # who waited for the proof goes on beside the others
-
-    def count(self, finished: Turn) -> None:
-        """A person's turn is over."""
-        self.count_as(finished.outcome.value, overdue=finished.overdue, reason=finished.verdict.code)
-
-    def count_as(self, name: str, *, overdue: float = 0.0, reason: str = "") -> None:
-        """The same, by the name of the count."""
-        with self._lock:
-            self._counts[name] += 1
-            self._reasons.update([f"{name} {reason}"] if reason else [])
-            self._oldest_overdue = max(self._oldest_overdue, overdue)
-
-    def _paced(self, account: Account) -> Turn | None:
-        while seconds := self.app.pace.seconds_to_wait():
-            if time.monotonic() + seconds >= self._ends_at:
-                self.stop("the tenant throttles or fails for longer than this sweep may last")
-            if self.must_stop():
-                return None
-            self.app.wait(seconds)
-        if self.must_stop() or self.is_skipped(account) or not turn.may_redeem(account, self.app):
-            return None
-        taken = turn.acquire(account, self.app)
-        self.app.pace.heard(taken.verdict)
-        if taken.outcome is Outcome.MISCONFIGURED:
-            self._misconfigured(account, taken.verdict)
-        return taken
-
-    def _misconfigured(self, account: Account, verdict: Verdict) -> None:
-        """Our fault, not a person's: stop for all; in a multi-tenant app a tenant without the app is skipped.
-
-        A cache made for another client or host says something about its row only: people who signed in since are looked
-        after.
-        """
-        if verdict.code == OTHER_CLIENT:
-            return
-        if verdict.code in CREDENTIAL_ERRORS or not self.app.settings.multi_tenant:
-            self.stop(f"misconfigured {verdict.code}")
-        else:
-            with self._lock:
-                self._skipped_tenants.add(account.tenant_id)
-                self._reasons[f"tenant {account.tenant_id} skipped"] = 1
-
-    def _claimed(self, slot: Slot) -> Slot | None:
-        until = self.app.now() + CLAIM
+    def _claim(self, slot: Slot) -> Slot | None:
+        until = self._app.now() + CLAIM
         try:
-            return self.app.store.set_hint(slot, until, claimed_until=slot.claimed_until or until)
+            return self._app.store.set_hint(slot, until, claimed_until=slot.claimed_until or until)
         except StoreError as error:
-            self._storage_failed(slot, error)
+            self._note_storage_failure(slot, error)
             return None
 
-    @telemetry.a_slot
-    def _slot(self, claimed: Slot) -> None:
+    def _run_slot(self, claim: Slot) -> None:
         """A slot that fails is due again when its claim runs out; the others go on."""
         try:
-            SlotRun(self, claimed.name).run()
-            self._finish(claimed)
+            with telemetry.slot(claim.name):
+                SlotRun(self._progress, claim.name, self._tasks).run()
+                latest = self._app.lifecycle.next_turn(claim.name, self._app.now())
+                earliest = self._app.store.earliest_due(claim.name, latest)
+                if self._app.store.set_hint(claim, earliest or latest) is None:
+                    logger.debug("slot %s was lowered while it was swept", claim.name)
         except StoreError as error:
-            self._storage_failed(claimed, error)
+            self._note_storage_failure(claim, error)
 
-    def _storage_failed(self, slot: Slot, error: StoreError) -> None:
-        with self._lock:
-            self._broken = self._broken or f"slot {slot.name}: {error}"
+    def _note_storage_failure(self, slot: Slot, error: StoreError) -> None:
+        self._storage_failure = self._storage_failure or f"slot {slot.name}: {error}"
 
-    def _finish(self, claimed: Slot) -> None:
-        latest = self.app.lifecycle.next_turn(claimed.name, self.app.now())
-        earliest = self.app.store.earliest_due(claimed.name, latest)
-        if self.app.store.set_hint(claimed, earliest or latest) is None:
-            logger.debug("slot %s was lowered while it was swept", claimed.name)
+    def _keep_record(self, slots: int) -> SweepRecord:
+        """Stores the record, and says in one line of the log how the sweep went."""
+        progress = self._progress
+        record = SweepRecord(
+            started_at=self._started_at,
+            seconds=round(progress.seconds, 3),
+            slots=slots,
+            counts={name: count for name, count in sorted(progress.counts.items()) if count},
+            oldest_overdue=round(progress.oldest_overdue, 1),
+            stopped=progress.stopped or self._storage_failure,
+        )
+        try:
+            self._app.store.record_sweep(record)
+        except StoreError as error:
+            record = replace(record, stopped=record.stopped or str(error))
+        _log(record, progress.reasons)
+        return record
 
 
-def due_slots(app: Services, now: datetime) -> list[Slot]:
-    """The slots in which somebody may be due: one small read."""
-    return [slot for slot in app.store.slots() if slot.next_due_at <= now]
-
-
-def tick(app: Services) -> None:
+def run_tick(app: Services) -> None:
     """One tick of the timer: sweeps what is due, or has it swept by whoever takes the messages."""
-    due = due_slots(app, app.now())
+    due = due_slots(app.store, app.now())
     if app.settings.sweep_fanout == "queue":
-        fan_out(due, app)
+        queue_slots(due, app.queues)
     else:
-        Sweep(app).over(due)
-
-
-def fan_out(slots: Sequence[Slot], app: Services) -> None:
-    """One message a slot. A message too many is harmless: the slot's claim decides."""
-    for slot in slots:
-        app.queues.send(SWEEP_SLOTS, slot.name)
+        Sweep(app).run(due)
 
 
 def sweep_slot(name: str, app: Services) -> SweepRecord | None:
-    """Sweeps one slot if it is due still; None when it isn't, or somebody else has it.
+    """Sweeps one slot if it is still due. None when it isn't, or somebody else has it.
 
     Raises:
         ValueError: there is no such slot.
     """
     if name not in all_slots():
         raise ValueError(f"{name[:40]!r} is not a slot")
-    return Sweep(app).over([slot for slot in due_slots(app, app.now()) if slot.name == name])
+    return Sweep(app).run([slot for slot in due_slots(app.store, app.now()) if slot.name == name])
 
 
 def _log(record: SweepRecord, reasons: Counter[str]) -> None:

@@ -2,8 +2,8 @@
 
 import azure.functions as func
 
-from shared.clients.queues import SWEEP_SLOTS
 from shared.services import services
+from shared.sweep_queue import SWEEP_SLOTS
 from timer_worker import sweep
 
 blueprint = func.Blueprint()
@@ -13,7 +13,7 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger("timer", schedule="%SWEEP_SCHEDULE%", run_on_startup=False, use_monitor=True)
 def tick(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the worker passes it by name
     """Looks who is due and sweeps them, or puts one message a due slot on the queue."""
-    sweep.tick(services())
+    sweep.run_tick(services())
 
 
 @blueprint.function_name("sweep_slot")

@@ -1,10 +1,8 @@
 """A token for Graph in the caller's name: the stored one when it is usable, else by exchange of the caller's own."""
 
-from shared.accounts import Account, State
+from shared.accounts import Account
 from shared.errors import NotSignedIn, SignInRequired, Unreadable
 from shared.identity import Caller, SignedIn
-from shared.identity.access import error_of
-from shared.identity.enrolment import remember_exchanged
 from shared.services import Services
 
 
@@ -19,20 +17,20 @@ def token_for(caller: Caller, app: Services, *, claims: str = "") -> tuple[str, 
         Misconfigured, TryLater, StoreError, SignInFailed.
     """
     known = app.store.get(caller.person.account_id)
-    if known is not None and known.state is not State.NEEDS_SIGN_IN:
+    if known is not None and not known.is_set_aside:
         try:
             return app.access.token(known, claims=claims), known
         except (SignInRequired, Unreadable, NotSignedIn):
             known = app.store.get(caller.person.account_id)  # what was learnt has been written down
             if known is None:  # they withdrew while this call was on its way: nothing is stored again
-                return _exchanged(caller, app, claims)[0], None
-    token, signed_in = _exchanged(caller, app, claims)
-    return token, remember_exchanged(signed_in, known, app)
+                return _exchange(caller, app, claims)[0], None
+    token, signed_in = _exchange(caller, app, claims)
+    return token, app.enrolment.save_exchange(signed_in, known)
 
 
-def _exchanged(caller: Caller, app: Services, claims: str) -> tuple[str, SignedIn]:
+def _exchange(caller: Caller, app: Services, claims: str) -> tuple[str, SignedIn]:
     """A token for Graph in exchange for the caller's, and what to store. Raises what token_for raises."""
     exchanged = app.identity.on_behalf_of(caller.person, caller.token, claims=claims)
     if exchanged.signed_in is None:
-        raise error_of(exchanged.acquired)
+        raise exchanged.acquired.error()
     return exchanged.acquired.access_token, exchanged.signed_in

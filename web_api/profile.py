@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 from shared.accounts import Account
-from shared.clients.graph import Graph
+from shared.clients.graph import answer_challenge
 from shared.errors import Conflict, GraphError, SignInRequired
 from shared.identity import Caller
 from shared.services import Services
@@ -22,10 +22,21 @@ def of(caller: Caller, app: Services) -> dict[str, Any]:
         BearerRefused: only the person can help; the challenge says how.
         GraphError, Misconfigured, TryLater, StoreError.
     """
+
+    def ask(claims: str) -> tuple[dict[str, Any], Account | None]:
+        token, account = token_for(caller, app, claims=claims)
+        return app.graph(token).me(), account
+
     try:
-        profile, account = _asked(caller, app)
+        profile, account = answer_challenge(ask)
     except SignInRequired as error:
         raise needed(error, app.settings) from error
+    except GraphError as error:
+        if not error.claims:
+            raise
+        # Graph wants more than a renewed token can say: the person must sign in with these claims.
+        required = SignInRequired("interaction_required", claims=error.claims)
+        raise needed(required, app.settings) from error
     return {"profile": profile, "background": _background(account)}
 
 
@@ -34,24 +45,6 @@ def withdraw(caller: Caller, app: Services) -> None:
     with contextlib.suppress(Conflict):  # another call of theirs was faster: it is gone
         if app.store.delete(caller.person.account_id):
             logger.info("a person withdrew by the API")
-
-
-def _asked(caller: Caller, app: Services) -> tuple[dict[str, Any], Account | None]:
-    """Graph's answer. A claims challenge of Graph (continuous access evaluation) is met once by another token."""
-    token, account = token_for(caller, app)
-    try:
-        return Graph.me(app.graph(token)), account
-    except GraphError as error:
-        if not error.claims:
-            raise
-        challenge = error.claims
-    token, account = token_for(caller, app, claims=challenge)
-    try:
-        return Graph.me(app.graph(token)), account
-    except GraphError as error:
-        if not error.claims:
-            raise
-        raise SignInRequired("interaction_required", claims=error.claims) from error
 
 
 def _background(account: Account | None) -> dict[str, Any]:

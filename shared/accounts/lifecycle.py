@@ -1,6 +1,6 @@
 """What happens to an account when its person signs in, is here, or has had a turn in a sweep. Pure functions of time.
 
-The table of outcomes is DESIGN's §6; `needs_sign_in` is set in one place only, by the outcome `sign_in_required`.
+README's table of outcomes says what each outcome does. Only `sign_in_required` sets an account aside.
 """
 
 import random
@@ -14,9 +14,10 @@ from shared.accounts.outcomes import Outcome, Verdict
 from shared.settings import Settings
 
 _RECENT = 10
-_FIRST_VERSIONS = 1 << 30  # a table's Int32, with room to count
+_FIRST_VERSIONS = 1 << 30  # leaves room to count within 32 bits
 _FIRST_BACKOFF = timedelta(minutes=1)
 _LONGEST_RETRY_AFTER = timedelta(hours=1)
+_ACTIVITY_WRITES = 5  # at most so many per ABSENT_AFTER
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Lifecycle:
 
     Attributes:
         every: how often one person is swept.
-        absent_after: a person who did nothing for so long counts as away.
+        absent_after: a person counts as away when they made no request for so long.
         retention: a row without a usable token is deleted after this.
         chance: a number in [0, 1), for jitter.
     """
@@ -40,7 +41,17 @@ class Lifecycle:
         """By the settings."""
         return cls(settings.sweep_every, settings.absent_after, settings.retention)
 
-    def signed_in(
+    @property
+    def activity_interval(self) -> timedelta:
+        """A request writes `last_activity` when the stored one is older than this."""
+        return self.absent_after / _ACTIVITY_WRITES
+
+    def absent_from(self, last_activity: datetime) -> datetime:
+        """When a person counts as away, by their last recorded request. They may have made another one up to
+        `activity_interval` later, which was not recorded."""
+        return last_activity + self.absent_after + self.activity_interval
+
+    def enrol(
         self,
         known: Account | None,
         person: Person,
@@ -51,7 +62,7 @@ class Lifecycle:
         now: datetime,
         source: Source = Source.SIGN_IN,
     ) -> Account:
-        """The account after a sign-in: active, failure cleared, new cache; what is theirs (`extra`, sessions) stays."""
+        """The account after a sign-in: active, failure cleared, new cache. What is theirs (`extra`, sessions) stays."""
         base = known or Account(
             account_id=person.account_id,
             session_generation=secrets.token_urlsafe(16),
@@ -66,7 +77,7 @@ class Lifecycle:
             source=source,
             state=State.ACTIVE,
             failure=None,
-            due_at=now + self.absent_after,
+            due_at=self.absent_from(now),
             last_activity=now,
             token_expires_at=token_expires_at,
             scopes=tuple(scopes),
@@ -75,27 +86,24 @@ class Lifecycle:
             lease=None,
         )
 
-    def present(self, account: Account, now: datetime) -> Account:
-        """The account of an active person who is here: they are not swept until they have been away."""
-        if account.state is not State.ACTIVE:
-            return replace(account, last_activity=now)
-        return replace(account, last_activity=now, due_at=now + self.absent_after)
+    def note_presence(self, account: Account, now: datetime) -> Account:
+        """The account of somebody who is here. While active they are not swept until they have been away."""
+        due_at = self.absent_from(now) if account.state is State.ACTIVE else account.due_at
+        return replace(account, last_activity=now, due_at=due_at)
 
     def is_stale(self, account: Account, now: datetime) -> bool:
         """Is the recorded activity so old that a request must write a new one?"""
-        return now - account.last_activity >= self.absent_after
+        return now - account.last_activity >= self.activity_interval
 
     def is_over(self, account: Account, now: datetime) -> bool:
         """Has this row been without a usable token for longer than RETENTION?"""
-        since = account.failure.first_at if account.failure else account.last_activity
-        return account.state is not State.ACTIVE and now - since >= self.retention
+        return account.state is not State.ACTIVE and now >= self._retention_ends(account)
 
-    def put_off(self, account: Account) -> Account:
-        """A row that is due although its retention is not over (the setting was raised): due when it is."""
-        since = account.failure.first_at if account.failure else account.last_activity
-        return replace(account, due_at=since + self.retention)
+    def defer_until_retention(self, account: Account) -> Account:
+        """A row that nothing can be done for: due again when its retention is over."""
+        return replace(account, due_at=self._retention_ends(account))
 
-    def judged(self, account: Account, verdict: Verdict, now: datetime, *, swept: bool = True) -> Account:
+    def apply_verdict(self, account: Account, verdict: Verdict, now: datetime, *, swept: bool = True) -> Account:
         """The account after a silent acquisition ended with `verdict`, in a sweep or (`swept=False`) for a request.
 
         `misconfigured` and `conflict` leave it untouched: nothing was learnt about the person.
@@ -106,18 +114,26 @@ class Lifecycle:
             attempts = (Attempt(now, verdict.outcome), *account.recent)[:_RECENT]
             account = replace(account, recent=attempts, last_swept_at=now)
         if verdict.outcome in (Outcome.FRESH, Outcome.CACHED):
-            return self._looked_after(account, verdict, now, swept=swept)
-        return self._failed(account, verdict, now)
+            return replace(
+                account,
+                state=State.ACTIVE,
+                failure=None,
+                token_expires_at=verdict.token_expires_at or account.token_expires_at,
+                due_at=self.next_turn(account.slot, now) if swept else account.due_at,
+            )
+        return self._apply_failure(account, verdict, now)
 
-    def task_failed(self, account: Account, code: str, now: datetime, *, before: Failure | None = None) -> Account:
-        """The account after its token was saved and one of its tasks failed; it is retried at the next turn.
+    def apply_task_failure(
+        self, account: Account, code: str, now: datetime, *, before: Failure | None = None
+    ) -> Account:
+        """The account after its token was saved and one of its tasks failed. The task runs again at the next turn.
 
         Args:
-            before: the failure with which the turn began: the good token has cleared it, the task may fail as before.
+            before: the failure with which the turn began. The good token has cleared it; the task may fail as before.
         """
         verdict = Verdict(Outcome.TASK_FAILED, code=code)
         attempts = (Attempt(now, Outcome.TASK_FAILED), *account.recent[1:])
-        return replace(account, recent=attempts, failure=self._failure(before, verdict, now))
+        return replace(account, recent=attempts, failure=_failure(before, verdict, now))
 
     def next_turn(self, slot: str, now: datetime) -> datetime:
         """The first moment after `now` that is this slot's place in the interval, so that load is spread evenly."""
@@ -125,46 +141,38 @@ class Lifecycle:
         passed = (now - EPOCH - offset) % self.every
         return now + self.every - passed
 
-    def _looked_after(self, account: Account, verdict: Verdict, now: datetime, *, swept: bool) -> Account:
-        return replace(
-            account,
-            state=State.ACTIVE,
-            failure=None,
-            token_expires_at=verdict.token_expires_at or account.token_expires_at,
-            due_at=self.next_turn(account.slot, now) if swept else account.due_at,
-        )
-
-    def _failed(self, account: Account, verdict: Verdict, now: datetime) -> Account:
-        failure = self._failure(account.failure, verdict, now)
+    def _apply_failure(self, account: Account, verdict: Verdict, now: datetime) -> Account:
+        failure = _failure(account.failure, verdict, now)
         state, due_at = State.ACTIVE, now + self.every
         if verdict.outcome is Outcome.SIGN_IN_REQUIRED:
-            state = State.NEEDS_SIGN_IN  # due at once until they were told: see notifications.py
+            state = State.NEEDS_SIGN_IN  # due at once until they were told: see timer_worker/notifications.py
             due_at = failure.first_at + self.retention if failure.notified_at else now
         elif verdict.outcome is Outcome.UNREADABLE:
             state = State.UNREADABLE
-        elif verdict.outcome is Outcome.THROTTLED:
-            due_at = now + self._wait(verdict.retry_after, failure.count)
-        elif verdict.outcome is Outcome.UNAVAILABLE:
-            due_at = now + self._wait(None, failure.count)
+        elif verdict.outcome is Outcome.THROTTLED and verdict.retry_after is not None:
+            asked = min(timedelta(seconds=max(verdict.retry_after, 1)), _LONGEST_RETRY_AFTER)
+            due_at = now + asked * (1 + self.chance() / 4)
+        elif verdict.outcome in (Outcome.THROTTLED, Outcome.UNAVAILABLE):
+            doublings = min(failure.count - 1, 16)
+            backoff = min(_FIRST_BACKOFF * (1 << doublings), self.every)
+            due_at = now + backoff * (0.75 + self.chance() / 2)
         return replace(account, state=state, due_at=due_at, failure=failure)
 
-    @staticmethod
-    def _failure(before: Failure | None, verdict: Verdict, now: datetime) -> Failure:
-        again = before if before and before.code == verdict.code else None
-        return Failure(
-            code=verdict.code,
-            suberror=verdict.suberror,
-            correlation_id=verdict.correlation_id,
-            first_at=again.first_at if again else now,
-            last_at=now,
-            count=again.count + 1 if again else 1,
-            notified_at=again.notified_at if again else None,
-            claims=verdict.claims,
-        )
+    def _retention_ends(self, account: Account) -> datetime:
+        since = account.failure.first_at if account.failure else account.last_activity
+        return since + self.retention
 
-    def _wait(self, retry_after: float | None, count: int) -> timedelta:
-        if retry_after is not None:
-            return min(timedelta(seconds=max(retry_after, 1)), _LONGEST_RETRY_AFTER) * (1 + self.chance() / 4)
-        doublings = min(count - 1, 16)
-        backoff = min(_FIRST_BACKOFF * (1 << doublings), self.every)
-        return backoff * (0.75 + self.chance() / 2)
+
+def _failure(before: Failure | None, verdict: Verdict, now: datetime) -> Failure:
+    """The failure of this verdict; one that goes on when the last one had the same code."""
+    again = before if before and before.code == verdict.code else None
+    return Failure(
+        code=verdict.code,
+        suberror=verdict.suberror,
+        correlation_id=verdict.correlation_id,
+        first_at=again.first_at if again else now,
+        last_at=now,
+        count=again.count + 1 if again else 1,
+        notified_at=again.notified_at if again else None,
+        claims=verdict.claims,
+    )

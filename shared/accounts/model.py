@@ -122,8 +122,13 @@ class Account:
 
     @property
     def slot(self) -> str:
-        """The partition that holds this account."""
+        """The slot that holds this account."""
         return slot_of(self.account_id)
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Nothing is done for this person until they sign in again."""
+        return self.state is State.NEEDS_SIGN_IN
 
 
 def rebased(ours: Account, *, before: Account, known: Account | None) -> Account | None:

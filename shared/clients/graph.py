@@ -5,13 +5,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from shared import telemetry
 from shared.accounts import utc_now
 from shared.clients.http import HttpAnswer, HttpClient, Unavailable, json_object
 from shared.errors import GraphError
+
+T = TypeVar("T")
 
 PROFILE_FIELDS = ("displayName", "givenName", "jobTitle", "mail", "userPrincipalName", "officeLocation")
 
@@ -99,6 +101,27 @@ def claims_challenge(header: str) -> str:
         return text if isinstance(json.loads(text), dict) else ""
     except ValueError:
         return ""
+
+
+def answer_challenge(call: Callable[[str], T]) -> T:
+    """What `call` gives. When Graph refuses it with a claims challenge, what it gives with these claims.
+
+    "Claims challenges, claims requests, and client capabilities" of the Microsoft identity platform: the client
+    acquires another token with the claims and calls once more.
+
+    Args:
+        call: acquires a token with the claims it is given ("" at first) and asks Graph.
+
+    Raises:
+        GraphError: of the only call, or of the second one; and what `call` raises.
+    """
+    try:
+        return call("")
+    except GraphError as error:
+        if not error.claims:
+            raise
+        claims = error.claims
+    return call(claims)
 
 
 def _code(answer: HttpAnswer) -> str:

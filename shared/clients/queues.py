@@ -5,8 +5,6 @@ from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64Encod
 
 from shared.errors import StoreUnavailable
 
-SWEEP_SLOTS = "sweep-slots"
-
 
 class Queues:
     """The queues of one storage account; each is made when it is first needed."""

@@ -1,65 +1,83 @@
-"""Saving the account of somebody who signed in, or in whose name the API was called: the row first, then the slot's
+"""Saves the account of somebody who signed in, or in whose name the API was called: the row first, then the slot's
 hint."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from shared.accounts import Account, Source
+from shared.accounts.lifecycle import Lifecycle
 from shared.errors import Conflict, StoreUnavailable
-from shared.identity import SignedIn
-from shared.services import Services
+from shared.identity.results import SignedIn
+from shared.sealing import KeyRing
+from shared.store import AccountStore
 
-_RETRIES = 5
-
-
-def remember(signed_in: SignedIn, app: Services) -> Account:
-    """Saves what came of a sign-in; it replaces whatever was stored.
-
-    Raises:
-        StoreUnavailable, RowTooLarge.
-    """
-    for _ in range(_RETRIES):
-        known = app.store.get(signed_in.person.account_id)
-        try:
-            return _saved(known, signed_in, Source.SIGN_IN, app)
-        except Conflict:
-            continue
-    raise _kept_changing()
+_TRIES = 5
 
 
-def remember_exchanged(signed_in: SignedIn, before: Account | None, app: Services) -> Account | None:
-    """Saves what came of an on-behalf-of exchange, unless somebody else saved a newer token cache meanwhile.
+class Enrolment:
+    """Writes new and renewed accounts.
 
     Args:
-        before: the row as it was found without a usable token; None when there was none.
-
-    Returns:
-        The account as it is stored now. None when the row vanished meanwhile: nobody is brought back.
-
-    Raises:
-        StoreUnavailable, RowTooLarge.
+        now: see Services.
     """
-    known = before
-    for _ in range(_RETRIES):
-        try:
-            return _saved(known, signed_in, Source.ON_BEHALF_OF, app)
-        except Conflict:
-            known = app.store.get(signed_in.person.account_id)
-        if known is None or known.cache_version != (before.cache_version if before else 0):
-            return known
-    raise _kept_changing()
 
+    def __init__(
+        self, store: AccountStore, keys: KeyRing, lifecycle: Lifecycle, *, now: Callable[[], datetime]
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._lifecycle = lifecycle
+        self._now = now
 
-def _saved(known: Account | None, signed_in: SignedIn, source: Source, app: Services) -> Account:
-    account = app.lifecycle.signed_in(
-        known,
-        signed_in.person,
-        scopes=signed_in.scopes,
-        sealed_cache=app.settings.key_ring.seal_cache(signed_in.token_cache, signed_in.person.account_id),
-        token_expires_at=signed_in.expires_at,
-        now=app.now(),
-        source=source,
-    )
-    saved = app.store.save(account)
-    app.store.lower_hint(saved.slot, saved.due_at)
-    return saved
+    def save_sign_in(self, signed_in: SignedIn) -> Account:
+        """Saves what came of a sign-in; it replaces whatever was stored.
+
+        Raises:
+            StoreUnavailable, RowTooLarge.
+        """
+        for _ in range(_TRIES):
+            known = self._store.get(signed_in.person.account_id)
+            try:
+                return self._save(known, signed_in, Source.SIGN_IN)
+            except Conflict:
+                continue
+        raise _kept_changing()
+
+    def save_exchange(self, signed_in: SignedIn, before: Account | None) -> Account | None:
+        """Saves what came of an on-behalf-of exchange, unless somebody else saved a newer token cache meanwhile.
+
+        Args:
+            before: the row as it was found without a usable token; None when there was none.
+
+        Returns:
+            The account as it is stored now. None when the row vanished meanwhile: nobody is brought back.
+
+        Raises:
+            StoreUnavailable, RowTooLarge.
+        """
+        known = before
+        for _ in range(_TRIES):
+            try:
+                return self._save(known, signed_in, Source.ON_BEHALF_OF)
+            except Conflict:
+                known = self._store.get(signed_in.person.account_id)
+            if known is None or known.cache_version != (before.cache_version if before else 0):
+                return known
+        raise _kept_changing()
+
+    def _save(self, known: Account | None, signed_in: SignedIn, source: Source) -> Account:
+        account = self._lifecycle.enrol(
+            known,
+            signed_in.person,
+            scopes=signed_in.scopes,
+            sealed_cache=self._keys.seal_cache(signed_in.token_cache, signed_in.person.account_id),
+            token_expires_at=signed_in.expires_at,
+            now=self._now(),
+            source=source,
+        )
+        saved = self._store.save(account)
+        self._store.lower_hint(saved.slot, saved.due_at)
+        return saved
 
 
 def _kept_changing() -> StoreUnavailable:

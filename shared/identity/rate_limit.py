@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 from shared.accounts import Outcome, Verdict
-from shared.identity.classification import NO_REFRESH_TOKEN, OTHER_CLIENT
 
 _FAILURES_BEFORE_PAUSE = 5
 _FIRST_PAUSE_SECONDS = 5.0
@@ -15,7 +14,7 @@ _DEFAULT_RETRY_AFTER_SECONDS = 10.0
 _ANSWERS = (Outcome.FRESH, Outcome.SIGN_IN_REQUIRED, Outcome.MISCONFIGURED)
 
 
-class Pace:
+class RateLimit:
     """Shared by all threads that act for absent people.
 
     Args:
@@ -32,9 +31,14 @@ class Pace:
         """How long nobody may ask; 0 when asking is fine."""
         return max(self._not_before - self._clock(), 0.0)
 
-    def heard(self, verdict: Verdict) -> None:
-        """Learns from an answer of the token endpoint, or from its absence. What fails during a pause was asked before
-        it, and tells nothing new."""
+    def learn(self, verdict: Verdict, *, sent: bool) -> None:
+        """Learns from an answer of the identity provider, or from its absence.
+
+        A failure during a pause says nothing new: its request was sent before the pause began.
+
+        Args:
+            sent: was a token request sent? An answer that needed none says nothing about the endpoint.
+        """
         with self._lock:
             if verdict.outcome is Outcome.THROTTLED:
                 self._pause(verdict.retry_after or _DEFAULT_RETRY_AFTER_SECONDS)
@@ -43,7 +47,7 @@ class Pace:
                 if self._failures >= _FAILURES_BEFORE_PAUSE:
                     doublings = min(self._failures // _FAILURES_BEFORE_PAUSE - 1, 10)
                     self._pause(min(_FIRST_PAUSE_SECONDS * (1 << doublings), _LONGEST_PAUSE_SECONDS))
-            elif verdict.outcome in _ANSWERS and verdict.code not in (NO_REFRESH_TOKEN, OTHER_CLIENT):
+            elif sent and verdict.outcome in _ANSWERS:
                 self._failures = 0
 
     def _pause(self, seconds: float) -> None:

@@ -1,12 +1,12 @@
 """How sign-ins, acquisitions and exchanges end, and of whom their tokens speak."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from shared.accounts import Person, Verdict
-from shared.errors import SignInFailed
+from shared.accounts import Account, Outcome, Person, Verdict
+from shared.errors import Misconfigured, SignInFailed, SignInRequired, TokenError, TryLater, Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,35 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """How one silent acquisition ended.
+    """How one acquisition ended.
 
     Attributes:
         access_token: "" when there is none.
-        token_cache: MSAL's, serialized, when it changed and must be saved; else None.
+        sealed_cache: the token cache, when it changed and must be saved; else None.
+        sent: was a token request sent?
     """
 
     verdict: Verdict
     access_token: str = field(default="", repr=False)
-    token_cache: str | None = field(default=None, repr=False)
+    sealed_cache: bytes | None = field(default=None, repr=False)
+    sent: bool = False
+
+    def renewed(self, account: Account) -> Account:
+        """The account with this token cache."""
+        if self.sealed_cache is None:
+            return account
+        return replace(account, sealed_cache=self.sealed_cache, cache_version=account.cache_version + 1)
+
+    def error(self) -> TokenError:
+        """Why there is no access token, to be raised."""
+        verdict = self.verdict
+        if verdict.outcome is Outcome.SIGN_IN_REQUIRED:
+            return SignInRequired(verdict.code, correlation_id=verdict.correlation_id, claims=verdict.claims)
+        if verdict.outcome is Outcome.MISCONFIGURED:
+            return Misconfigured(verdict.code, correlation_id=verdict.correlation_id)
+        if verdict.outcome is Outcome.UNREADABLE:
+            return Unreadable(verdict.code)
+        return TryLater(verdict.code, retry_after=verdict.retry_after)
 
 
 @dataclass(frozen=True, slots=True)

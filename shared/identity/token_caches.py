@@ -1,6 +1,7 @@
 """What a person's MSAL token cache holds ("unified schema"), looked at before MSAL takes it for granted."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from msal import SerializableTokenCache
@@ -13,6 +14,7 @@ _NEEDED = {
     "IdToken": (*_OWNED, "client_id", "secret"),
     "RefreshToken": (*_OWNED, "client_id", "secret"),
 }
+_TOKEN_OWNER = (*_OWNED, "client_id", "realm")
 _TIMES = ("expires_on", "extended_expires_on", "cached_at", "refresh_on")
 _LONGEST_TIME = 11
 
@@ -56,3 +58,27 @@ def stored_id_token(cache: SerializableTokenCache) -> str:
 def home_account_id(cache: SerializableTokenCache) -> str:
     """The one account's, "" when there is none."""
     return next((str(each["home_account_id"]) for each in entries(cache, CredentialType.ACCOUNT)), "")
+
+
+def drop_superseded(cache: SerializableTokenCache, access_token: str, scopes: Sequence[str]) -> None:
+    """Removes the access tokens that a new one replaces: those that the same search would find.
+
+    MSAL files an access token under its scopes and looks for any that covers what is asked. When consent grew, or after
+    a claims challenge, it would go on finding the older one (`TokenCache.search`, msal/token_cache.py).
+
+    Args:
+        access_token: the new one, which is in the cache.
+        scopes: what was asked for.
+    """
+    kind = CredentialType.ACCESS_TOKEN
+    tokens = [each for each in entries(cache, kind) if each.get("credential_type") == kind]
+    new = next((each for each in tokens if each["secret"] == access_token), None)
+    if new is None:
+        return
+    asked, granted = {each.lower() for each in scopes}, set(new["target"].lower().split())
+    owner = [new[name] for name in _TOKEN_OWNER]
+    for each in tokens:
+        target = set(each["target"].lower().split())
+        same_owner = [each[name] for name in _TOKEN_OWNER] == owner
+        if each is not new and same_owner and (target <= granted or asked <= target):
+            cache.remove_at(each)

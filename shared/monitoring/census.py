@@ -4,18 +4,14 @@ import logging
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from weakref import WeakKeyDictionary
 
 from shared.errors import StoreError
-from shared.services import Services
 from shared.store import AccountStore, Headcount
 
 INTERVAL = timedelta(minutes=5)
 _PATIENCE_SECONDS = 2.0
 
 logger = logging.getLogger(__name__)
-_censuses: WeakKeyDictionary[Services, "Census"] = WeakKeyDictionary()
-_making = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +51,3 @@ class Census:
         except StoreError as error:
             logger.error("accounts could not be counted: %s", error)
             self._began = None
-
-
-def census_of(app: Services) -> Census:
-    """The process's own."""
-    with _making:
-        if app not in _censuses:
-            _censuses[app] = Census(app.store)
-        return _censuses[app]

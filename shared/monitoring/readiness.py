@@ -25,7 +25,7 @@ class Check:
     detail: str = ""
 
 
-class Health:
+class Readiness:
     """Looks at what this instance depends on.
 
     Each check has one thread: when a service hangs, further requests don't pile up behind it.

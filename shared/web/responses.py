@@ -38,7 +38,7 @@ def page(
     headers: Mapping[str, str] | None = None,
     **context: Any,
 ) -> func.HttpResponse:
-    """An HTML page from shared/web/templates."""
+    """An HTML page from a template: see shared/web/templating.py for its name."""
     body = templates().get_template(template).render(**context)
     return _response(body, status=status, mimetype="text/html", cookies=cookies, headers=headers)
 

@@ -5,19 +5,19 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from shared.accounts import Outcome
-from shared.wording.outcomes import OUTCOME_WORDS, OutcomeWords
+from shared.wording.outcomes import OUTCOME_WORDS
 from shared.wording.scopes import scope_in_words
 from shared.wording.times import in_words, interval, relative, spelled
 
-_FOLDER = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
+_PROJECT = Path(__file__).parents[2]
 
 
 @functools.cache
 def templates() -> Environment:
-    """shared/web/templates, read once a process."""
+    """What all pages share, by name, and each blueprint's own pages, as `signin/home.html`. Read once per process."""
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
+        loader=FileSystemLoader([_TEMPLATES, _PROJECT]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -27,11 +27,11 @@ def templates() -> Environment:
     environment.filters |= {
         "in_words": in_words,
         "interval": interval,
-        "outcome_words": _words_of,
+        "outcome_words": OUTCOME_WORDS.__getitem__,
         "relative": relative,
         "scope_in_words": scope_in_words,
         "spelled": spelled,
-        "with_capital": _with_capital,
+        "with_capital": lambda text: text[:1].upper() + text[1:],
     }
     return environment
 
@@ -40,11 +40,3 @@ def initials_of(name: str) -> str:
     """At most two letters for somebody without a photo; "?" for somebody without a name."""
     words = [word for word in name.partition("@")[0].replace(".", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in [*words[:1], *words[1:][-1:]]).upper() or "?"
-
-
-def _words_of(outcome: Outcome) -> OutcomeWords:
-    return OUTCOME_WORDS[outcome]
-
-
-def _with_capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

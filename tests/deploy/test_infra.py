@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 from pycep import BicepParser
 
-from shared.clients.queues import SWEEP_SLOTS
 from shared.sealing import new_key
 from shared.settings import documented, load
+from shared.sweep_queue import SWEEP_SLOTS
 from tests.running_app import RunningApp
 from timer_worker.notifications import SIGN_IN_REQUIRED
 

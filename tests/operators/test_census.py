@@ -7,7 +7,7 @@ from shared.accounts import Account, State
 from shared.errors import StoreUnavailable
 from shared.monitoring.census import INTERVAL, Census
 from shared.store import AccountStore, Headcount, MemoryAccountStore
-from tests.recording_store import RecordingStore
+from tests.recording_store import record_calls
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -15,7 +15,7 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 def recorded(store: AccountStore) -> tuple[Census, list[str]]:
     """A census, and the storage calls that it makes."""
     calls: list[str] = []
-    return Census(RecordingStore(store, calls)), calls
+    return Census(record_calls(store, calls)), calls
 
 
 def test_everybody_is_counted_once_an_interval() -> None:

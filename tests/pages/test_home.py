@@ -10,7 +10,7 @@ from shared.accounts import State
 from shared.identity.sign_in_link import opened_challenge, prompt_for, sealed_challenge, sign_in_path
 from shared.wording.scopes import scope_in_words
 from shared.wording.times import in_words, interval, relative
-from tests.recording_store import RecordingStore
+from tests.recording_store import record_calls
 from tests.running_app import Clock, RunningApp, text_of
 
 BEN = "ben@contoso.example"
@@ -22,7 +22,7 @@ def test_home_page_is_one_round_trip_to_storage(app: RunningApp) -> None:
     browser = app.browser()
     browser.sign_in(BEN)
     calls: list[str] = []
-    app.services.__dict__["store"] = RecordingStore(app.services.store, calls)
+    app.services.store = record_calls(app.services.store, calls)
     assert "Sales manager" in text_of(browser.get("/"))
     assert calls == ["get"]
 

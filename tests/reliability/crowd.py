@@ -5,7 +5,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from localdev.tenant import SampleTenant, Visitor
 from shared.accounts import Account
-from shared.identity.enrolment import remember
 from shared.services import Services
 
 
@@ -21,5 +20,6 @@ def enrol(
             tenant.add_person(username, f"{name.title()} Crowd")
         url, flow = app.identity.begin_sign_in()
         callback = Visitor().sign_in(url, username)
-        accounts.append(remember(app.identity.finish_sign_in(flow, dict(parse_qsl(urlsplit(callback).query))), app))
+        signed_in = app.identity.finish_sign_in(flow, dict(parse_qsl(urlsplit(callback).query)))
+        accounts.append(app.enrolment.save_sign_in(signed_in))
     return accounts

@@ -25,8 +25,9 @@ from shared.accounts import Account
 from shared.errors import TryLater
 from shared.services import Services
 from shared.settings import load
+from shared.sweep_queue import due_slots
 from tests.running_app import Clock
-from timer_worker.sweep import Sweep, due_slots
+from timer_worker.sweep import Sweep
 
 _WARM = 20
 
@@ -65,7 +66,7 @@ def sweep_on(app: Services, rest: list[str]) -> None:
     app.now = Clock(timedelta(seconds=float(rest[0])))
     over = until_told()
     while not over.is_set():
-        Sweep(app, tasks=()).over(due_slots(app, app.now()))
+        Sweep(app, tasks=()).run(due_slots(app.store, app.now()))
         time.sleep(0.05)
 
 
@@ -74,7 +75,7 @@ def sweep_once(app: Services, rest: list[str]) -> None:
     app.now = Clock(timedelta(seconds=float(rest[0])))
     say({"ready": app.settings.client_id != ""})
     sys.stdin.readline()
-    Sweep(app).over(due_slots(app, app.now()))
+    Sweep(app).run(due_slots(app.store, app.now()))
     say({"swept": True})
 
 
@@ -85,7 +86,7 @@ def sweep_many(app: Services, rest: list[str]) -> None:
     held = []
     for number in range(1, int(rest[0]) + 1):
         clock.move(minutes=75)
-        record = Sweep(app).over(due_slots(app, app.now()))
+        record = Sweep(app).run(due_slots(app.store, app.now()))
         assert record
         assert set(record.counts) == {"fresh"}, record
         if number in (_WARM, int(rest[0])):

@@ -15,7 +15,7 @@ from localdev.browser import Browser
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, State
 from shared.clients.http import HttpClient
-from shared.identity.rate_limit import Pace
+from shared.identity.rate_limit import RateLimit
 from shared.store import TableAccountStore
 from tests.reliability.storage_proxy import StorageProxy
 from tests.running_app import RunningApp, text_of
@@ -54,11 +54,11 @@ class Scene:
         self.app = self.start_app(TABLES_CONNECTION_STRING=self.proxy.connection_string, **changes)
         made, clock = self.app.services, self.app.clock
         made.wait = clock.wait
-        made.__dict__["tables"] = self.proxy.client()
-        made.__dict__["http"] = HttpClient(
+        made.tables = self.proxy.client()
+        made.http = HttpClient(
             ca_bundle=made.settings.ca_bundle, connect_seconds=SHORT_SECONDS, read_seconds=SHORT_SECONDS, clock=clock
         )
-        made.__dict__["pace"] = Pace(clock=lambda: clock().timestamp())
+        made.rate_limit = RateLimit(clock=lambda: clock().timestamp())
 
     @property
     def records(self) -> list[logging.LogRecord]:

@@ -22,10 +22,11 @@ import pytest
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, State
 from shared.services import Services
+from shared.sweep_queue import due_slots
 from tests.conftest import ROOT, Environment
 from tests.reliability.crowd import enrol
 from tests.running_app import Clock
-from timer_worker.sweep import Sweep, due_slots
+from timer_worker.sweep import Sweep
 
 FULL = bool(os.environ.get("UNDERSTUDY_FULL"))
 REFRESHES = 1000 if FULL else 120
@@ -136,7 +137,7 @@ def test_sweeps_that_end_at_any_moment_lose_nobody(
         assert {each.state for each in all_of(app, people)} == {State.ACTIVE}
     assert ended, "every sweep was over before its end came"
     clock.move(minutes=75)
-    record = Sweep(app).over(due_slots(app, clock()))
+    record = Sweep(app).run(due_slots(app.store, clock()))
     assert record
     assert record.counts == {"fresh": len(people)}
     assert min(each.last_swept_at for each in all_of(app, people) if each.last_swept_at) >= record.started_at
@@ -152,7 +153,7 @@ def test_sweeps_that_all_die_at_work_are_no_heartbeat(
     enrol(app, sample_tenant, PEOPLE)
     for _ in range(2):
         clock.move(minutes=15)
-        assert app.health.checks()["heartbeat"].ok
+        assert app.readiness.checks()["heartbeat"].ok
         sample_tenant.change_settings(latency=30)
         asked = sample_tenant.log()["token_requests"]
         racer = race("sweep-once", str(clock.ahead.total_seconds()))
@@ -163,10 +164,10 @@ def test_sweeps_that_all_die_at_work_are_no_heartbeat(
         assert racer.send(signal.SIGKILL) == -signal.SIGKILL
         sample_tenant.change_settings(latency=0)
     clock.move(minutes=11)
-    dead = app.health.checks()["heartbeat"]
+    dead = app.readiness.checks()["heartbeat"]
     assert (dead.ok, dead.detail) == (False, "no sweep for 16 minutes")
-    assert Sweep(app).over(due_slots(app, clock()))
-    assert app.health.checks()["heartbeat"].ok
+    assert Sweep(app).run(due_slots(app.store, clock()))
+    assert app.readiness.checks()["heartbeat"].ok
 
 
 def all_of(app: Services, people: list[Account]) -> list[Account]:

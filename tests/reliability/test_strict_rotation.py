@@ -6,13 +6,14 @@ import pytest
 
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, Person, State
-from shared.identity.rate_limit import Pace
+from shared.identity.rate_limit import RateLimit
 from shared.services import Services
+from shared.sweep_queue import due_slots
 from tests.reliability.crowd import enrol
 from tests.reliability.storage_proxy import StorageProxy
 from tests.reliability.storage_rows import BATCH, BUSY, SAVE
 from tests.running_app import Clock
-from timer_worker.sweep import Sweep, due_slots
+from timer_worker.sweep import Sweep
 from timer_worker.tasks import TASKS, Task
 
 ATTEMPTS_OF_THE_SDK = 4
@@ -31,15 +32,13 @@ def app(
     """The app's parts, with a tenant that revokes a family when one of its tokens comes twice."""
     sample_tenant.change_settings(rotation="strict")
     strict = {"REFRESH_TOKEN_ROTATION": "strict", "TABLES_CONNECTION_STRING": proxy.connection_string}
-    made = make_services(clock=clock, wait=clock.wait, **strict)
-    made.__dict__["tables"] = proxy.client()
-    made.__dict__["pace"] = Pace(clock=lambda: clock().timestamp())
-    return made
+    rate_limit = RateLimit(clock=lambda: clock().timestamp())
+    return make_services(clock=clock, wait=clock.wait, tables=proxy.client(), rate_limit=rate_limit, **strict)
 
 
 def swept(app: Services, clock: Clock, tasks: tuple[Task, ...] = ()) -> dict[str, int]:
     """One sweep, in which waiting moves the clock."""
-    record = Sweep(app, tasks=tasks).over(due_slots(app, clock()))
+    record = Sweep(app, tasks=tasks).run(due_slots(app.store, clock()))
     assert record
     assert record.stopped == ""
     return record.counts
@@ -130,7 +129,7 @@ def test_a_row_made_anew_is_never_taken_for_the_old_one(app: Services) -> None:
     person = Person("id", "ada")
 
     def first_version() -> int:
-        made = app.lifecycle.signed_in(None, person, scopes=(), sealed_cache=b"", token_expires_at=None, now=app.now())
+        made = app.lifecycle.enrol(None, person, scopes=(), sealed_cache=b"", token_expires_at=None, now=app.now())
         return made.cache_version
 
     assert len({first_version() for _ in range(20)}) == 20

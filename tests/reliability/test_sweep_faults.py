@@ -16,17 +16,18 @@ from localdev.tenant import SampleTenant
 from shared.accounts import Account, Outcome, State, slot_of
 from shared.clients.graph import Graph
 from shared.errors import RowTooLarge
-from shared.identity.rate_limit import Pace
+from shared.identity.rate_limit import RateLimit
 from shared.sealing import new_key
 from shared.services import Services
 from shared.store import SweepRecord
 from shared.store.protocol import ROWS_A_PAGE
+from shared.sweep_queue import due_slots
 from tests.reliability.crowd import enrol
 from tests.reliability.scene import BEN, Scene
 from tests.reliability.storage_proxy import StorageProxy
 from tests.reliability.storage_rows import BATCH, BUSY, SCAN
 from tests.running_app import Clock
-from timer_worker.sweep import Sweep, due_slots
+from timer_worker.sweep import Sweep
 from timer_worker.tasks import Task
 
 MakeServices = Callable[..., Services]
@@ -43,15 +44,18 @@ def clock() -> Clock:
 @pytest.fixture
 def app(make_services: MakeServices, proxy: StorageProxy, clock: Clock) -> Services:
     """The app's parts without a host, behind a road that can fail."""
-    made = make_services(clock=clock, wait=clock.wait, TABLES_CONNECTION_STRING=proxy.connection_string)
-    made.__dict__["tables"] = proxy.client()
-    made.__dict__["pace"] = Pace(clock=lambda: clock().timestamp())
-    return made
+    return make_services(
+        clock=clock,
+        wait=clock.wait,
+        tables=proxy.client(),
+        rate_limit=RateLimit(clock=lambda: clock().timestamp()),
+        TABLES_CONNECTION_STRING=proxy.connection_string,
+    )
 
 
 def sweep(app: Services, **options: Any) -> SweepRecord:
     """One pass over what is due."""
-    record = Sweep(app, **{"tasks": ()} | options).over(due_slots(app, app.now()))
+    record = Sweep(app, **{"tasks": ()} | options).run(due_slots(app.store, app.now()))
     assert record
     return record
 
@@ -79,8 +83,8 @@ def test_a_page_that_fails_half_way_loses_nobody(
     unreadable_crowd(app, ROWS_A_PAGE + 50)
     trouble = proxy.add(**SCAN, **BUSY, body="", skip=1)
     proxy.requests.clear()
-    slots = [slot for slot in due_slots(app, app.now()) if slot.name == "03"]
-    record = Sweep(app, tasks=()).over(slots)
+    slots = [slot for slot in due_slots(app.store, app.now()) if slot.name == "03"]
+    record = Sweep(app, tasks=()).run(slots)
     assert trouble.happened
     assert record
     assert record.counts == {"unreadable": ROWS_A_PAGE}
@@ -216,7 +220,7 @@ def test_an_outage_longer_than_a_sweep_ends_it_and_sets_nobody_aside(
     sample_tenant.add_fault("token", "status", status=500)
     for _ in range(20):
         clock.move(minutes=11)
-        Sweep(app, tasks=()).over(due_slots(app, app.now()))
+        Sweep(app, tasks=()).run(due_slots(app.store, app.now()))
     found = [app.store.get(each.account_id) for each in people]
     assert {each.state for each in found if each} == {State.ACTIVE}
     sample_tenant.clear_faults()
@@ -244,7 +248,7 @@ def test_a_clock_that_goes_back_makes_people_late_and_nothing_worse(
     clock.move(minutes=6)
     assert sweep(app).counts == {"fresh": 6}
     clock.move(minutes=-30)
-    assert Sweep(app, tasks=()).over(due_slots(app, app.now())) is None
+    assert Sweep(app, tasks=()).run(due_slots(app.store, app.now())) is None
     found = [app.store.get(each.account_id) for each in people]
     assert {each.state for each in found if each} == {State.ACTIVE}
     clock.move(minutes=95)

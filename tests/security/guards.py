@@ -83,7 +83,7 @@ GUARDS = (
     ),
     Guard(
         "id tokens are verified",
-        "shared/identity/client.py",
+        "shared/identity/confidential_client.py",
         (
             (
                 'claims = self.verifier.verify(str(result.get("id_token", "")), audience=[self._settings.client_id])',
@@ -101,7 +101,7 @@ GUARDS = (
     Guard(
         "no secret is logged",
         "shared/services.py",
-        (("    redaction.install(settings)\n", ""),),
+        (("    log_redaction.install(settings)\n", ""),),
         "test_logs.py::test_no_flow_says_a_secret_in_this_process",
     ),
     Guard(

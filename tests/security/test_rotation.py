@@ -8,7 +8,7 @@ from shared.accounts import State
 from shared.sealing import new_key, sealed_with
 from shared.services import Services
 from tests.running_app import RunningApp
-from timer_worker.sweep import tick
+from timer_worker.sweep import run_tick
 
 PEOPLE = [f"{name}@contoso.example" for name in ("ada", "ben", "chiara", "deniz", "emi")]
 
@@ -107,7 +107,7 @@ def test_two_instances_sweep_with_different_orders_of_keys(
     app.clock.move(hours=2)
     both = [make_services(clock=app.clock, ENCRYPTION_KEYS=keys) for keys in (f"{old},{new}", f"{new},{old}")]
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(tick, both))
+        list(threads.map(run_tick, both))
     records = app.services.store.recent_sweeps(10)
     assert sum((Counter(record.counts) for record in records), Counter()) == {"fresh": len(PEOPLE)}
     assert keys_in_use(app) <= {"old", "new"}

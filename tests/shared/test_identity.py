@@ -1,6 +1,7 @@
 """MSAL against the sample tenant over TLS: credentials, authorities, and what stored caches of all kinds lead to."""
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
@@ -10,9 +11,8 @@ import pytest
 from localdev.tenant import SampleTenant, Visitor
 from shared.accounts import Account, Outcome
 from shared.errors import Misconfigured, SettingsError
-from shared.identity import Acquired, LeaseNeeded
-from shared.identity.access import acquired
-from shared.identity.enrolment import remember
+from shared.identity import Acquired
+from shared.identity.msal_http_client import TokenRequestHeld
 from shared.sealing import KeyRing, new_key
 from shared.services import Services
 
@@ -24,12 +24,15 @@ def sign_in(app: Services, username: str = ADA) -> Account:
     """Signs in through the tenant's pages and stores the account."""
     url, flow = app.identity.begin_sign_in()
     callback = Visitor().sign_in(url, username)
-    return remember(app.identity.finish_sign_in(flow, dict(parse_qsl(urlsplit(callback).query))), app)
+    return app.enrolment.save_sign_in(app.identity.finish_sign_in(flow, dict(parse_qsl(urlsplit(callback).query))))
 
 
 def acquire(app: Services, account: Account) -> Acquired:
     """A silent acquisition, as a sweep does it."""
-    return acquired(app.identity, app.settings.key_ring, account)
+    acquisition = app.identity.acquisition(account)
+    if acquisition.prepare():
+        acquisition.send()
+    return acquisition.complete()
 
 
 def test_secret_certificate_and_managed_identity_all_sign_in_and_refresh(
@@ -70,9 +73,8 @@ def test_openid_provider_without_tenants_keeps_people_by_sub(
     for _ in range(2):
         result = acquire(app, account)
         assert result.verdict.outcome is Outcome.FRESH
-        assert result.token_cache is not None
-        sealed = app.settings.key_ring.seal_cache(result.token_cache, account.account_id)
-        account = replace(account, sealed_cache=sealed)
+        assert result.sealed_cache is not None
+        account = result.renewed(account)
 
 
 def test_us_government_by_settings_alone(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
@@ -124,19 +126,44 @@ def test_unknown_tenant_is_misconfigured(make_services: MakeServices, sample_ten
         app.identity.begin_sign_in()
 
 
-def test_probe_asks_for_the_lease_before_it_sends_a_token_request(
+def test_preparing_redeems_nothing_and_sending_redeems_once(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """LeaseNeeded passes through MSAL, and nothing was redeemed; a cached token needs no lease."""
+    """Between the two the caller takes the row's lease; a token that is still valid needs no request."""
+    app = make_services()
+    acquisition = app.identity.acquisition(sign_in(app))
+    request = acquisition.prepare()
+    assert request is not None
+    assert request.grant_type == "refresh_token"
+    assert sample_tenant.log()["refresh_tokens_redeemed"] == 0
+    with pytest.raises(TokenRequestHeld):
+        acquisition.complete()
+    acquisition.send()
+    result = acquisition.complete()
+    assert (result.verdict.outcome, result.sent) == (Outcome.FRESH, True)
+    assert sample_tenant.log()["refresh_tokens_redeemed"] == 1
+    sample_tenant.change_settings(access_token_lifetime=3600)
+    acquisition = app.identity.acquisition(sign_in(app))
+    assert acquisition.prepare() is None
+    result = acquisition.complete()
+    assert (result.verdict.outcome, result.sent) == (Outcome.CACHED, False)
+
+
+def test_a_request_is_never_followed_by_one_with_an_older_refresh_token(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """MSAL would try every refresh token that it finds; with strict rotation an older one ends the family."""
     app = make_services()
     account = sign_in(app)
-    with pytest.raises(LeaseNeeded):
-        acquired(app.identity, app.settings.key_ring, account, may_redeem=False)
-    assert sample_tenant.log()["refresh_tokens_redeemed"] == 0
-    sample_tenant.change_settings(access_token_lifetime=3600)
-    account = sign_in(app)
-    result = acquired(app.identity, app.settings.key_ring, account, may_redeem=False)
-    assert result.verdict.outcome is Outcome.CACHED
+    cache = json.loads(app.settings.key_ring.open_cache(account.sealed_cache, account.account_id))
+    (token,) = cache["RefreshToken"].values()
+    older = token | {"secret": "older", "target": "Mail.Read", "last_modification_time": "1"}
+    cache["RefreshToken"]["older"] = older
+    sealed = app.settings.key_ring.seal_cache(json.dumps(cache), account.account_id)
+    sample_tenant.change_person(ADA, state="revoked")
+    result = acquire(app, replace(account, sealed_cache=sealed))
+    assert result.verdict.outcome is Outcome.SIGN_IN_REQUIRED
+    assert sample_tenant.log()["refused"] == 1
 
 
 def test_stored_blob_holds_no_secret_in_clear_and_opens_with_its_key_only(

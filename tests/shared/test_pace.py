@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from shared.accounts import Outcome, Verdict
-from shared.identity.classification import NO_REFRESH_TOKEN, OTHER_CLIENT
-from shared.identity.rate_limit import Pace
+from shared.identity.rate_limit import RateLimit
 
 UNAVAILABLE = Verdict(Outcome.UNAVAILABLE, code="http_503")
 
@@ -29,29 +28,29 @@ def clock() -> Seconds:
 
 
 @pytest.fixture
-def pace(clock: Seconds) -> Pace:
+def pace(clock: Seconds) -> RateLimit:
     """Nothing heard yet."""
-    return Pace(clock=clock)
+    return RateLimit(clock=clock)
 
 
-def fail(pace: Pace, times: int) -> None:
+def fail(pace: RateLimit, times: int) -> None:
     """The token endpoint fails so often."""
     for _ in range(times):
-        pace.heard(UNAVAILABLE)
+        pace.learn(UNAVAILABLE, sent=True)
 
 
-def test_retry_after_is_waited_for_and_a_shorter_one_does_not_shorten_it(pace: Pace, clock: Seconds) -> None:
+def test_retry_after_is_waited_for_and_a_shorter_one_does_not_shorten_it(pace: RateLimit, clock: Seconds) -> None:
     """Without a number ten seconds are taken."""
-    pace.heard(Verdict(Outcome.THROTTLED, retry_after=90))
-    pace.heard(Verdict(Outcome.THROTTLED))
+    pace.learn(Verdict(Outcome.THROTTLED, retry_after=90), sent=True)
+    pace.learn(Verdict(Outcome.THROTTLED), sent=True)
     assert pace.seconds_to_wait() == 90
     clock.now += 90
     assert pace.seconds_to_wait() == 0
-    pace.heard(Verdict(Outcome.THROTTLED))
+    pace.learn(Verdict(Outcome.THROTTLED), sent=True)
     assert pace.seconds_to_wait() == 10
 
 
-def test_the_fifth_failure_in_a_row_makes_a_pause(pace: Pace) -> None:
+def test_the_fifth_failure_in_a_row_makes_a_pause(pace: RateLimit) -> None:
     """Four don't."""
     fail(pace, 4)
     assert pace.seconds_to_wait() == 0
@@ -59,7 +58,7 @@ def test_the_fifth_failure_in_a_row_makes_a_pause(pace: Pace) -> None:
     assert pace.seconds_to_wait() == 5
 
 
-def test_what_fails_during_a_pause_tells_nothing_new(pace: Pace, clock: Seconds) -> None:
+def test_what_fails_during_a_pause_tells_nothing_new(pace: RateLimit, clock: Seconds) -> None:
     """Sixty-four threads that were under way when the pause began do not make it a long one."""
     fail(pace, 5 + 64)
     assert pace.seconds_to_wait() == 5
@@ -68,7 +67,7 @@ def test_what_fails_during_a_pause_tells_nothing_new(pace: Pace, clock: Seconds)
     assert pace.seconds_to_wait() == 5
 
 
-def test_pauses_grow_to_two_minutes_while_nothing_works(pace: Pace, clock: Seconds) -> None:
+def test_pauses_grow_to_two_minutes_while_nothing_works(pace: RateLimit, clock: Seconds) -> None:
     """Each five further failures double it."""
     pauses = []
     for _ in range(60):
@@ -80,21 +79,24 @@ def test_pauses_grow_to_two_minutes_while_nothing_works(pace: Pace, clock: Secon
 
 
 @pytest.mark.parametrize(
-    ("verdict", "ends"),
+    ("verdict", "sent", "ends"),
     [
-        (Verdict(Outcome.FRESH), True),
-        (Verdict(Outcome.SIGN_IN_REQUIRED, code="50173"), True),
-        (Verdict(Outcome.MISCONFIGURED, code="7000222"), True),
-        (Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN), False),
-        (Verdict(Outcome.MISCONFIGURED, code=OTHER_CLIENT), False),
-        (Verdict(Outcome.CACHED), False),
-        (Verdict(Outcome.UNREADABLE, code="forged"), False),
+        (Verdict(Outcome.FRESH), True, True),
+        (Verdict(Outcome.SIGN_IN_REQUIRED, code="50173"), True, True),
+        (Verdict(Outcome.MISCONFIGURED, code="7000222"), True, True),
+        (Verdict(Outcome.SIGN_IN_REQUIRED, code="no_refresh_token"), False, False),
+        (Verdict(Outcome.MISCONFIGURED, code="other_client"), False, False),
+        (Verdict(Outcome.CACHED), False, False),
+        (Verdict(Outcome.CACHED), True, False),
+        (Verdict(Outcome.UNREADABLE, code="forged"), False, False),
     ],
     ids=lambda value: f"{value.outcome}-{value.code}" if isinstance(value, Verdict) else "",
 )
-def test_an_answer_ends_the_row_of_failures_and_nothing_else_does(pace: Pace, verdict: Verdict, ends: bool) -> None:
+def test_an_answer_ends_the_row_of_failures_and_nothing_else_does(
+    pace: RateLimit, verdict: Verdict, sent: bool, ends: bool
+) -> None:
     """What was settled without asking says nothing about the token endpoint."""
     fail(pace, 4)
-    pace.heard(verdict)
+    pace.learn(verdict, sent=sent)
     fail(pace, 1)
     assert (pace.seconds_to_wait() == 0) is ends

@@ -16,6 +16,7 @@ from shared.accounts import Account, Outcome
 from shared.clients.http import HttpClient
 from shared.identity import Acquired, Identity
 from shared.identity.classification import classify
+from shared.sealing import KeyRing
 from shared.settings import load
 from tests.shared.odd_endpoint import TENANT, OddEndpoint, http_answer
 
@@ -59,6 +60,11 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OddEndpoint]:
         yield running
 
 
+ENCRYPTION_KEYS = "k1:" + base64.urlsafe_b64encode(b"\1" * 32).decode().rstrip("=")
+KEYS = KeyRing.parse(ENCRYPTION_KEYS)
+ACCOUNT_ID = f"u.{TENANT}"
+
+
 @pytest.fixture(scope="module")
 def identity(endpoint: OddEndpoint) -> Iterator[Identity]:
     """MSAL behind our transport, against that endpoint."""
@@ -68,7 +74,7 @@ def identity(endpoint: OddEndpoint) -> Iterator[Identity]:
         "AUTHORITY": endpoint.authority,
         "BASE_URL": "http://localhost:7071",
         "AzureWebJobsStorage": "UseDevelopmentStorage=true",
-        "ENCRYPTION_KEYS": "k1:" + base64.urlsafe_b64encode(b"\1" * 32).decode().rstrip("="),
+        "ENCRYPTION_KEYS": ENCRYPTION_KEYS,
     }
     http = HttpClient(ca_bundle=endpoint.ca_bundle, connect_seconds=5, read_seconds=5)
     yield Identity(load(environment), http)
@@ -92,19 +98,29 @@ def cache_of(endpoint: OddEndpoint) -> str:
     return str(cache.serialize())
 
 
+def acquire(identity: Identity, token_cache: str) -> Acquired:
+    """One silent acquisition with this stored cache."""
+    sealed = KEYS.seal_cache(token_cache, ACCOUNT_ID)
+    acquisition = identity.acquisition(
+        Account(account_id=ACCOUNT_ID, tenant_id=TENANT, scopes=("User.Read",), sealed_cache=sealed)
+    )
+    if acquisition.prepare():
+        acquisition.send()
+    return acquisition.complete()
+
+
 def ask(identity: Identity, endpoint: OddEndpoint, answer: bytes) -> Acquired:
     """One silent acquisition that meets this answer. MSAL remembers refusals by the request: each gets its own."""
     endpoint.answer = answer
     identity._threads.__dict__.clear()
-    account = Account(account_id=f"u.{TENANT}", tenant_id=TENANT, scopes=("User.Read",))
-    result = identity.acquire(account, cache_of(endpoint))
+    result = acquire(identity, cache_of(endpoint))
     assert isinstance(result.verdict.outcome, Outcome)
     assert bool(result.access_token) == (result.verdict.outcome is Outcome.FRESH)
     if result.access_token:
         assert isinstance(result.verdict.token_expires_at, datetime)
         assert result.access_token.isascii()
         assert result.access_token.isprintable()
-        assert result.token_cache is None or json.loads(result.token_cache)
+        assert result.sealed_cache is None or json.loads(KEYS.open_cache(result.sealed_cache, ACCOUNT_ID))
     return result
 
 
@@ -181,8 +197,7 @@ def test_only_sign_in_errors_set_somebody_aside(
 def test_any_stored_cache_is_a_verdict(identity: Identity, endpoint: OddEndpoint, cache: Any) -> None:
     """Whatever another SDK, or an old version, left in a row."""
     endpoint.answer = http_answer(503, b"")
-    account = Account(account_id=f"u.{TENANT}", tenant_id=TENANT, scopes=("User.Read",))
-    identity.acquire(account, json.dumps(cache))
+    acquire(identity, json.dumps(cache))
 
 
 @ENOUGH
@@ -214,5 +229,4 @@ def test_a_cache_with_one_odd_field_is_a_verdict(
         entry.pop(field, None)
         if not drop:
             entry[field] = value
-    account = Account(account_id=f"u.{TENANT}", tenant_id=TENANT, scopes=("User.Read",))
-    identity.acquire(account, json.dumps(cache))
+    acquire(identity, json.dumps(cache))

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from shared.services import Services
+from shared.sweep_queue import due_slots
 from tests.conftest import ROOT
 from tests.running_app import Clock
 from tests.shared.test_identity import sign_in
-from timer_worker.sweep import Sweep, due_slots
+from timer_worker.sweep import Sweep
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_the_pages_task_runs_in_a_sweep(examples: dict[str, Any], make_services:
     app = make_services(clock=clock, SCOPES="User.Read Calendars.Read")
     account = sign_in(app)
     clock.move(hours=2)
-    record = Sweep(app, tasks=(examples["MEETINGS"],)).over(due_slots(app, clock()))
+    record = Sweep(app, tasks=(examples["MEETINGS"],)).run(due_slots(app.store, clock()))
     assert record is not None
     assert record.counts == {"fresh": 1}
     known = app.store.get(account.account_id)

@@ -14,8 +14,9 @@ import pytest
 from shared.accounts import Account, slot_of
 from shared.services import Services
 from shared.store import MemoryAccountStore, Slot
-from tests.recording_store import RecordingStore
-from timer_worker.sweep import CLAIM, Sweep, due_slots
+from shared.sweep_queue import due_slots
+from tests.recording_store import record_calls
+from timer_worker.sweep import CLAIM, Sweep
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 TICK = timedelta(minutes=5)
@@ -53,7 +54,7 @@ def hint(world: World) -> Slot:
 
 
 def sign_in(world: World, now: datetime, *, hint_first: bool = False) -> Actor:
-    """signin.remember: the row, then the hint (read, then written with its ETag, again when it moved)."""
+    """Enrolment.save_sign_in: the row, then the hint (read, then written with its ETag, again when it moved)."""
 
     def lower() -> Actor:
         while True:
@@ -228,11 +229,10 @@ def test_lowering_without_writing_is_seen() -> None:
 
 def test_the_real_code_keeps_this_order(make_services: Callable[..., Services]) -> None:
     """The storage calls of a real sweep, and of a real `lower_hint` after a save, in the model's order."""
-    app = make_services()
     calls: list[str] = []
-    app.__dict__["store"] = RecordingStore(MemoryAccountStore(), calls)
+    app = make_services(store=record_calls(MemoryAccountStore(), calls))
     saved = app.store.save(Account(account_id=in_slot(RESIDENT), due_at=T0))
     app.store.lower_hint(saved.slot, saved.due_at)
     calls.clear()
-    Sweep(app, tasks=()).over(due_slots(app, app.now())[:1])
+    Sweep(app, tasks=()).run(due_slots(app.store, app.now())[:1])
     assert calls == ["slots", "set_hint", "due", "save_many", "earliest_due", "set_hint", "record_sweep"]

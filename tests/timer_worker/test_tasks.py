@@ -10,9 +10,10 @@ from localdev.tenant import SampleTenant
 from shared.accounts import Account, Outcome, State
 from shared.clients.graph import Graph
 from shared.services import Services
+from shared.sweep_queue import due_slots
 from tests.running_app import Clock
 from tests.shared.test_identity import sign_in
-from timer_worker.sweep import Sweep, due_slots
+from timer_worker.sweep import Sweep
 from timer_worker.tasks import TASKS, Task
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
@@ -29,7 +30,7 @@ def sweep(app: Services, *tasks: Task) -> dict[str, int]:
     """Everybody goes away, and is swept."""
     assert isinstance(app.now, Clock)
     app.now.move(hours=2)
-    record = Sweep(app, tasks=tasks).over(due_slots(app, app.now()))
+    record = Sweep(app, tasks=tasks).run(due_slots(app.store, app.now()))
     return record.counts if record else {}
 
 

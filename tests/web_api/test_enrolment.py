@@ -10,7 +10,6 @@ from localdev.tenant import SampleTenant
 from shared.accounts import Account, Lease, Outcome, Source, State
 from shared.errors import SignInFailed
 from shared.identity import BearerTokens, Caller, SignedIn
-from shared.identity.enrolment import remember, remember_exchanged
 from shared.services import Services
 from tests.localdev.tenant_actors import WebApp
 from tests.web_api.api_client import api_token
@@ -43,10 +42,10 @@ def test_an_exchange_is_kept_like_a_sign_in(make_services: MakeServices, sample_
     """Due when they are away, found by the sweep's hint, its source said."""
     app = make_services()
     who = caller(app, sample_tenant)
-    account = remember_exchanged(exchanged(app, who), None, app)
+    account = app.enrolment.save_exchange(exchanged(app, who), None)
     assert account is not None
     assert (account.source, account.state, account.scopes) == (Source.ON_BEHALF_OF, State.ACTIVE, ("User.Read",))
-    assert account.due_at - account.last_activity == app.settings.absent_after
+    assert account.due_at == app.lifecycle.absent_from(account.last_activity)
     hint = next(slot for slot in app.store.slots() if slot.name == account.slot)
     assert hint.next_due_at <= account.due_at
     assert account.home_account_id
@@ -58,8 +57,8 @@ def test_a_newer_cache_is_not_overwritten(make_services: MakeServices, sample_te
     app = make_services()
     who = caller(app, sample_tenant)
     mine = exchanged(app, who)
-    theirs = remember(replace(mine, token_cache=mine.token_cache + " "), app)
-    assert remember_exchanged(mine, None, app) == theirs
+    theirs = app.enrolment.save_sign_in(replace(mine, token_cache=mine.token_cache + " "))
+    assert app.enrolment.save_exchange(mine, None) == theirs
     assert stored(app, who).source is Source.SIGN_IN
 
 
@@ -67,10 +66,10 @@ def test_a_row_without_a_usable_token_gets_a_new_one(make_services: MakeServices
     """Also when it was merely touched meanwhile; what is theirs stays."""
     app = make_services()
     who = caller(app, sample_tenant)
-    before = remember(exchanged(app, who), app)
+    before = app.enrolment.save_sign_in(exchanged(app, who))
     aside = app.store.save(replace(before, state=State.NEEDS_SIGN_IN, extra={"team": "blue"}))
     app.store.touch(replace(aside, last_activity=app.now()))
-    after = remember_exchanged(exchanged(app, who), aside, app)
+    after = app.enrolment.save_exchange(exchanged(app, who), aside)
     assert after is not None
     assert (after.state, after.extra) == (State.ACTIVE, {"team": "blue"})
     assert after.session_generation == before.session_generation
@@ -81,9 +80,9 @@ def test_a_withdrawn_row_is_not_brought_back(make_services: MakeServices, sample
     """It vanished between the look and the save."""
     app = make_services()
     who = caller(app, sample_tenant)
-    before = remember(exchanged(app, who), app)
+    before = app.enrolment.save_sign_in(exchanged(app, who))
     app.store.delete(before.account_id)
-    assert remember_exchanged(exchanged(app, who), before, app) is None
+    assert app.enrolment.save_exchange(exchanged(app, who), before) is None
     assert app.store.get(before.account_id) is None
 
 
@@ -92,7 +91,7 @@ def test_a_withdrawal_while_a_call_waits_stands(make_services: MakeServices, sam
     nothing is stored."""
     app = make_services()
     who = caller(app, sample_tenant)
-    before = remember(exchanged(app, who), app)
+    before = app.enrolment.save_sign_in(exchanged(app, who))
     app.store.touch(replace(before, lease=Lease("another", app.now() + timedelta(seconds=30))))
 
     def withdraws(_: float) -> None:

@@ -13,12 +13,13 @@ from shared.accounts import Account, Outcome, Person, Source, Verdict, utc_now
 from shared.clients.http import HttpClient, Throttled, Unavailable
 from shared.errors import SignInFailed
 from shared.identity import token_caches
-from shared.identity.classification import classify, nothing_to_redeem, unanswered
+from shared.identity.acquisition import Acquisition
+from shared.identity.classification import classify, unanswered
 from shared.identity.credentials import ClientCredential, client_credential
 from shared.identity.metadata import AuthorityRefused, Metadata
+from shared.identity.msal_http_client import MsalHttpClient
 from shared.identity.results import Acquired, Exchanged, SignedIn, person_of
 from shared.identity.sign_in_errors import discovery_failed, sign_in_refused, tenant_unreachable
-from shared.identity.token_client import TokenClient
 from shared.identity.verification import TokenRefused, Verifier
 from shared.settings import Settings
 from shared.settings_parsers import RESERVED_SCOPES
@@ -53,7 +54,7 @@ class Identity:
             TryLater, Misconfigured: the authority's discovery failed.
         """
         try:
-            flow = self._application(SerializableTokenCache()).initiate_auth_code_flow(
+            flow = self._application(SerializableTokenCache(), self._connect()).initiate_auth_code_flow(
                 list(self._settings.scopes),
                 redirect_uri=self._settings.redirect_uri,
                 login_hint=login_hint or None,
@@ -76,7 +77,9 @@ class Identity:
         """
         cache = SerializableTokenCache()
         try:
-            result = self._application(cache).acquire_token_by_auth_code_flow(dict(flow), dict(response))
+            result = self._application(cache, self._connect()).acquire_token_by_auth_code_flow(
+                dict(flow), dict(response)
+            )
         except (Throttled, Unavailable) as error:
             raise tenant_unreachable(error) from error
         except (ValueError, RuntimeError) as error:  # state or nonce mismatch: MSAL raises plain ones
@@ -85,37 +88,22 @@ class Identity:
             raise sign_in_refused(result | {"correlation_id": result.get("correlation_id", "")})
         return self._signed_in(result, cache)
 
-    def acquire(self, account: Account, token_cache: str, *, claims: str = "", may_redeem: bool = True) -> Acquired:
-        """An access token for a person who is not here, for the scopes that they granted.
+    def acquisition(self, account: Account, *, claims: str = "") -> Acquisition:
+        """A silent acquisition for a person who is not here, for the scopes that they granted.
 
         Args:
-            token_cache: the person's, as it was saved.
-            claims: a claims challenge: passes over the cached access token.
-            may_redeem: False raises LeaseNeeded when a token request would be sent.
-
-        Raises:
-            LeaseNeeded: see above. Nothing else: every other end is a verdict.
+            claims: a claims challenge of the resource: a cached access token will not do.
         """
-        cache = SerializableTokenCache()
-        try:
-            token_caches.deserialize(cache, token_cache)
-        except ValueError:
-            return Acquired(Verdict(Outcome.UNREADABLE, code="token_cache"))
-        try:
-            application = self._application(
-                cache,
-                id_token=token_caches.stored_id_token(cache),
-                may_redeem=may_redeem,
-                # Where it was exchanged: a guest's refresh token would lead home from /organizations.
-                tenant_id=account.tenant_id if account.source is Source.ON_BEHALF_OF else "",
-            )
-            accounts = application.get_accounts()
-            result = application.acquire_token_silent_with_error(
-                list(account.scopes), accounts[0] if accounts else None, claims_challenge=claims or None
-            )
-        except (Throttled, Unavailable) as error:
-            return Acquired(unanswered(error))
-        return self._acquired(result, cache)
+        # Where it was exchanged: a guest's refresh token would lead home from /organizations.
+        tenant_id = account.tenant_id if account.source is Source.ON_BEHALF_OF else ""
+        return Acquisition(
+            account,
+            self._settings.key_ring,
+            connect=lambda id_token: self._connect(id_token=id_token, holds_requests=True),
+            build=lambda cache, http: self._application(cache, http, tenant_id=tenant_id),
+            claims=claims,
+            now=self._now,
+        )
 
     def on_behalf_of(self, person: Person, token: str, *, claims: str = "") -> Exchanged:
         """Exchanges a person's access token for this app's API for tokens for Microsoft Graph.
@@ -130,19 +118,19 @@ class Identity:
         cache = SerializableTokenCache()
         try:
             # MSAL remembers a refusal of this very token for a minute; by then the person may have agreed.
-            application = self._application(cache, tenant_id=person.tenant_id, http_cache={})
+            application = self._application(cache, self._connect(), tenant_id=person.tenant_id, http_cache={})
             result = application.acquire_token_on_behalf_of(
                 token, list(self._settings.scopes), claims_challenge=claims or None
             )
         except (Throttled, Unavailable) as error:
             return Exchanged(Acquired(unanswered(error)))
-        acquired = self._acquired(result, cache)
-        if not acquired.access_token:
-            return Exchanged(acquired)
+        if "access_token" not in result:
+            return Exchanged(Acquired(classify(result), sent=True))
         signed_in = self._signed_in(result, cache)
         if signed_in.person.account_id != person.account_id:
             raise SignInFailed("The identity provider answered for somebody else.", code="other_person")
-        return Exchanged(acquired, signed_in)
+        verdict = Verdict(Outcome.FRESH, token_expires_at=signed_in.expires_at)
+        return Exchanged(Acquired(verdict, str(result["access_token"]), sent=True), signed_in)
 
     @cached_property
     def verifier(self) -> Verifier:
@@ -160,22 +148,23 @@ class Identity:
     def _credential(self) -> ClientCredential:
         return client_credential(self._settings)
 
-    def _application(
-        self,
-        cache: SerializableTokenCache,
-        *,
-        id_token: str = "",
-        may_redeem: bool = True,
-        tenant_id: str = "",
-        http_cache: dict[str, Any] | None = None,
-    ) -> ConfidentialClientApplication:
-        client = TokenClient(
+    def _connect(self, *, id_token: str = "", holds_requests: bool = False) -> MsalHttpClient:
+        return MsalHttpClient(
             self._http,
             self._metadata,
             id_token=id_token,
-            may_redeem=may_redeem,
+            holds_requests=holds_requests,
             repeatable=not self._settings.strict_rotation,
         )
+
+    def _application(
+        self,
+        cache: SerializableTokenCache,
+        http_client: MsalHttpClient,
+        *,
+        tenant_id: str = "",
+        http_cache: dict[str, Any] | None = None,
+    ) -> ConfidentialClientApplication:
         try:
             return ConfidentialClientApplication(
                 self._settings.client_id,
@@ -183,7 +172,7 @@ class Identity:
                 authority=self._authority(tenant_id) or None,
                 oidc_authority=self._settings.oidc_authority or None,
                 token_cache=cache,
-                http_client=client,
+                http_client=http_client,
                 http_cache=self._http_cache if http_cache is None else http_cache,
                 instance_discovery=False,  # the settings name the authority; nobody else is asked about it
                 client_capabilities=_CAPABILITIES,
@@ -205,15 +194,6 @@ class Identity:
         cache: dict[str, Any] = self._threads.http_cache
         return cache
 
-    def _acquired(self, result: dict[str, Any] | None, cache: SerializableTokenCache) -> Acquired:
-        if result is None:
-            return Acquired(nothing_to_redeem(cache))
-        if "access_token" not in result:
-            return Acquired(classify(result))
-        fresh = result.get("token_source") == ConfidentialClientApplication._TOKEN_SOURCE_IDP
-        verdict = Verdict(Outcome.FRESH if fresh else Outcome.CACHED, token_expires_at=self._expires_at(result))
-        return Acquired(verdict, result["access_token"], cache.serialize() if cache.has_state_changed else None)
-
     def _signed_in(self, result: Mapping[str, Any], cache: SerializableTokenCache) -> SignedIn:
         try:
             claims = self.verifier.verify(str(result.get("id_token", "")), audience=[self._settings.client_id])
@@ -227,7 +207,5 @@ class Identity:
         )
         granted = str(result.get("scope") or " ".join(self._settings.scopes)).split()
         scopes = tuple(each for each in granted if each.lower() not in _NOT_GRANTS)
-        return SignedIn(person, scopes or self._settings.scopes, self._expires_at(result), cache.serialize())
-
-    def _expires_at(self, result: Mapping[str, Any]) -> datetime:
-        return self._now() + timedelta(seconds=int(result.get("expires_in", 0)))
+        expires_at = self._now() + timedelta(seconds=int(result.get("expires_in", 0)))
+        return SignedIn(person, scopes or self._settings.scopes, expires_at, cache.serialize())
