@@ -6,34 +6,34 @@ from shared.clients.graph import Graph
 from shared.errors import GraphError, TokenError
 from shared.services import services
 from shared.web import responses
-from shared.web.error_handler import answered
+from shared.web.error_handler import handle_errors
 from shared.web.graph_calls import call_graph
-from shared.web.requests import frame_of, signed_in, wants_html, wants_picture
+from shared.web.pages import signed_in_page
+from shared.web.requests import require_session, wants_html, wants_picture
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("me")
 @blueprint.route("me", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-@answered
+@handle_errors
 def me(req: func.HttpRequest) -> func.HttpResponse:
     """The person's Graph profile: a page for browsers, JSON for others."""
     app = services()
-    session, account = signed_in(req, app)
+    session, account = require_session(req, app)
     profile = call_graph(account, app, Graph.me)
-    cookies = [cookie for cookie in [app.sessions.renewed(session)] if cookie]
     if wants_html(req):
-        return responses.page("graph_me/me.html", cookies=cookies, profile=profile, **frame_of(session, app, "/me"))
-    return responses.as_json(profile, cookies=cookies)
+        return signed_in_page("graph_me/me.html", session, app, here="/me", profile=profile)
+    return responses.as_json(profile, cookies=app.sessions.renew(session))
 
 
 @blueprint.function_name("me_photo")
 @blueprint.route("me/photo", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-@answered
+@handle_errors
 def photo(req: func.HttpRequest) -> func.HttpResponse:
     """The person's photo. Without one: for a picture on a page, their initials; else 404."""
     app = services()
-    session, account = signed_in(req, app)
+    session, account = require_session(req, app)
     try:
         found = call_graph(account, app, Graph.photo)
     except (TokenError, GraphError):

@@ -5,14 +5,14 @@ import azure.functions as func
 from shared.monitoring.readiness import as_json
 from shared.services import services
 from shared.web import responses
-from shared.web.error_handler import answered
+from shared.web.error_handler import handle_errors
 
 blueprint = func.Blueprint()
 
 
 @blueprint.function_name("healthz")
 @blueprint.route("healthz", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-@answered
+@handle_errors
 def healthz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
     """The process answers. No I/O and no settings: for platforms that restart what is dead."""
     return responses.as_json({"status": "ok"})
@@ -20,7 +20,7 @@ def healthz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the w
 
 @blueprint.function_name("readyz")
 @blueprint.route("readyz", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
-@answered
+@handle_errors
 def readyz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
     """Storage, authority and heartbeat; 503 when one of them fails. Behind a function key: it asks others."""
     found = as_json(services().readiness.checks())

@@ -1,7 +1,8 @@
 """Browser sessions and the sign-in flow, in sealed cookies. No tokens in them, and no storage behind them.
 
-Name prefix `__Secure-` over https. Not `__Host-`: the Functions host writes an empty `domain=`, with which browsers
-refuse that prefix. Values are base64url without `=`: the host percent-escapes everything else.
+The name prefix is `__Secure-` over https, not `__Host-`: the Functions host writes an empty `domain=` into the cookie.
+Current Chromium and Firefox accept `__Host-` beside it; Safari was not tried. Values are base64url without `=`: the
+host percent-escapes everything else.
 """
 
 import hashlib
@@ -104,12 +105,11 @@ class Sessions:
             return None
         return session
 
-    def renewed(self, session: Session) -> Cookie | None:
-        """The cookie of a session that was used: written again when a twelfth of the idle limit has passed, not each
-        time."""
+    def renew(self, session: Session) -> list[Cookie]:
+        """The new cookie of a session that is in use; none until a twelfth of the idle limit has passed."""
         if self._now() - session.seen_at < self._idle / 12:
-            return None
-        return self._session_cookie(replace(session, seen_at=self._now()))
+            return []
+        return [self._session_cookie(replace(session, seen_at=self._now()))]
 
     def end(self) -> Cookie:
         """Deletes the session's cookie."""

@@ -4,8 +4,9 @@ import azure.functions as func
 
 from shared.services import services
 from shared.web import responses
-from shared.web.error_handler import answered
-from shared.web.requests import cookies_of, form_of, frame_of, query_of, refuse_other_sites, session_of
+from shared.web.error_handler import handle_errors
+from shared.web.pages import signed_in_page
+from shared.web.requests import cookies_of, form_of, query_of, refuse_other_sites, session_of
 from signin import sign_in
 from signin.home import home as home_of
 
@@ -14,7 +15,7 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("home")
 @blueprint.route("{ignored:maxlength(0)?}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-@answered
+@handle_errors
 def home(req: func.HttpRequest) -> func.HttpResponse:
     """What this app does in people's name; for somebody signed in, what it did in theirs."""
     app = services()
@@ -22,13 +23,7 @@ def home(req: func.HttpRequest) -> func.HttpResponse:
     if found is None:
         return responses.page("signin/welcome.html", scopes=app.settings.scopes, every=app.settings.sweep_every)
     session, account = found
-    renewed = app.sessions.renewed(session)
-    return responses.page(
-        "signin/home.html",
-        cookies=[renewed] if renewed else [],
-        home=home_of(session, account, app),
-        **frame_of(session, app, "/"),
-    )
+    return signed_in_page("signin/home.html", session, app, here="/", home=home_of(session, account, app))
 
 
 @blueprint.function_name("style")
@@ -47,7 +42,7 @@ def icon(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the work
 
 @blueprint.function_name("signin")
 @blueprint.route("signin", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-@answered
+@handle_errors
 def begin(req: func.HttpRequest) -> func.HttpResponse:
     """Sends the browser to the tenant's sign-in page."""
     url, cookies = sign_in.begin(query_of(req), cookies_of(req), services())
@@ -56,7 +51,7 @@ def begin(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("signin_callback")
 @blueprint.route("signin/callback", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-@answered
+@handle_errors
 def callback(req: func.HttpRequest) -> func.HttpResponse:
     """Where the tenant sends the browser back to."""
     url, cookies = sign_in.finish(query_of(req), cookies_of(req), services())
@@ -65,7 +60,7 @@ def callback(req: func.HttpRequest) -> func.HttpResponse:
 
 @blueprint.function_name("signout")
 @blueprint.route("signout", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
-@answered
+@handle_errors
 def signout(req: func.HttpRequest) -> func.HttpResponse:
     """Ends the sessions of this person; without `keep=background-work`, their row too."""
     app = services()

@@ -7,6 +7,7 @@ import math
 import re
 import secrets
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import azure.functions as func
 
@@ -21,7 +22,7 @@ from shared.errors import (
     SettingsError,
     SignInRequired,
     StoreError,
-    TryLater,
+    TokenError,
     UnderstudyError,
     Unreadable,
 )
@@ -30,11 +31,10 @@ from shared.services import services
 from shared.web import responses
 from shared.web.error_pages import advice_for
 from shared.web.limits import refuse_oversized
-from shared.web.requests import wants_html
+from shared.web.requests import path_of, wants_html
 
 _TRY_AGAIN_SECONDS = 30
-_TOO_MANY = 429
-_LONGEST_WHY = 200
+_LONGEST_CAUSE = 200
 _CAN_COME_BACK = re.compile(r"/[a-z]+(/[a-z]+)*")
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,15 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[func.HttpRequest], func.HttpResponse]
 
 
-def answered(handler: Handler) -> Handler:
-    """Turns this app's errors into a page for browsers and into problem+json for others. Nothing else is caught."""
+class _Failed(RequestRefused):
+    """Something behind the request failed; the request itself was good."""
+
+    status = 500
+    title = "This didn't work"
+
+
+def handle_errors(handler: Handler) -> Handler:
+    """Answers this app's errors with a page for browsers and problem+json for others. Other errors pass."""
 
     @functools.wraps(handler)
     def answer(req: func.HttpRequest) -> func.HttpResponse:
@@ -52,41 +59,52 @@ def answered(handler: Handler) -> Handler:
             with telemetry.of_request(req.headers):
                 return handler(req)
         except UnderstudyError as error:
-            return _refusal(req, error)
+            return _answer_error(req, error)
 
     return answer
 
 
-def _refusal(req: func.HttpRequest, error: UnderstudyError) -> func.HttpResponse:
-    refused = _as_refused(error)
-    reference = refused.reference or secrets.token_hex(6)
-    log = logger.error if refused.status >= 500 else logger.info
-    why = "" if error is refused else f": {' '.join(str(error).split())[:_LONGEST_WHY]}"
-    log("%s %s refused: %s %s%s (reference %s)", req.method, _path(req), refused.status, refused.code, why, reference)
-    headers = {"Retry-After": _seconds(error)} if refused.status == 503 else {}
-    if isinstance(refused, BearerRefused):
-        headers["WWW-Authenticate"] = refused.challenge
+def _answer_error(req: func.HttpRequest, error: UnderstudyError) -> func.HttpResponse:
+    refusal = refusal_of(error)
+    reference = refusal.reference or secrets.token_hex(6)
+    log = logger.error if refusal.status >= 500 else logger.info
+    cause = "" if error is refusal else f": {' '.join(str(error).split())[:_LONGEST_CAUSE]}"
+    log(
+        "%s %s refused: %s %s%s (reference %s)",
+        req.method,
+        path_of(req),
+        refusal.status,
+        refusal.code,
+        cause,
+        reference,
+    )
+    headers = {}
+    if refusal.status == 503:
+        asked = getattr(error, "retry_after", None)  # by the service behind us
+        headers["Retry-After"] = str(_TRY_AGAIN_SECONDS if asked is None else math.ceil(asked))
+    if isinstance(refusal, BearerRefused):
+        headers["WWW-Authenticate"] = refusal.challenge
     if wants_html(req):
-        return _problem_page(req, error, refused, reference, headers)
+        return _error_page(req, error, refusal, reference, headers)
     problem = {
         "type": "about:blank",
-        "title": refused.title,
-        "status": refused.status,
-        "detail": refused.detail,
-        "code": refused.code,
+        "title": refusal.title,
+        "status": refusal.status,
+        "detail": refusal.detail,
+        "code": refusal.code,
         "reference": reference,
     }
-    return responses.as_problem(problem, status=refused.status, headers=headers)
+    return responses.as_problem(problem, status=refusal.status, headers=headers)
 
 
-def _problem_page(
-    req: func.HttpRequest, error: UnderstudyError, refused: RequestRefused, reference: str, headers: Mapping[str, str]
+def _error_page(
+    req: func.HttpRequest, error: UnderstudyError, refusal: RequestRefused, reference: str, headers: Mapping[str, str]
 ) -> func.HttpResponse:
     """With the button that helps most: for somebody who must sign in, the sign-in that leads back here."""
-    advice = advice_for(refused)
+    advice = advice_for(refusal)
     path = advice.path
-    if refused.status == 401:
-        here = _path(req)
+    if refusal.status == 401:
+        here = path_of(req)
         back = here if req.method == "GET" and _CAN_COME_BACK.fullmatch(here) else ""
         code, challenge = "", ""
         if isinstance(error, SignInRequired):
@@ -94,63 +112,59 @@ def _problem_page(
         path = sign_in_path(code=code, challenge=challenge, next_path=back)
     return responses.page(
         "problem.html",
-        status=refused.status,
+        status=refusal.status,
         headers=headers,
-        problem=refused,
+        problem=refusal,
         advice=advice,
         path=path,
         reference=reference,
     )
 
 
-def _as_refused(error: UnderstudyError) -> RequestRefused:
-    """What went wrong behind a request, as the person should hear it."""
-    if isinstance(error, RequestRefused):
-        return error
-    if isinstance(error, SignInRequired):
-        meaning = explain(error.code)
-        return NotSignedIn(
-            f"{meaning.happened} {meaning.remedy}",
-            code="sign_in_required",
-            title="Please sign in again",
-            reference=error.correlation_id,
-        )
-    if isinstance(error, SettingsError):
-        return _Failed(" ".join(error.problems), code="settings", title="This app is not set up yet")
-    if isinstance(error, Misconfigured):
-        meaning = explain(error.code)
-        return _Failed(f"{meaning.happened} {meaning.remedy}", code="misconfigured", reference=error.correlation_id)
-    if isinstance(error, Unreadable):
-        return _Failed("Your stored sign-in can't be opened at present. Sign in again to renew it.", code="unreadable")
-    if isinstance(error, GraphError) and 400 <= error.status < 500 and error.status != _TOO_MANY:
+def refusal_of(error: UnderstudyError) -> RequestRefused:
+    """How the person is told what went wrong, by the nearest class in _REFUSALS."""
+    kind = next(each for each in type(error).__mro__ if each in _REFUSALS)
+    return _REFUSALS[kind](error)
+
+
+def _sign_in_required(error: SignInRequired) -> RequestRefused:
+    meaning = explain(error.code)
+    return NotSignedIn(
+        f"{meaning.happened} {meaning.remedy}",
+        code="sign_in_required",
+        title="Please sign in again",
+        reference=error.correlation_id,
+    )
+
+
+def _misconfigured(error: Misconfigured) -> RequestRefused:
+    meaning = explain(error.code)
+    return _Failed(f"{meaning.happened} {meaning.remedy}", code="misconfigured", reference=error.correlation_id)
+
+
+def _graph_failed(error: GraphError) -> RequestRefused:
+    code = f"graph_{error.status}"
+    if 400 <= error.status < 500 and error.status != 429:
         detail = "Microsoft Graph refuses this to the app. Trying again does not help: ask whoever runs this app."
-        return _Failed(detail, code=_cause(error), title="Microsoft Graph said no", status=502)
-    if isinstance(error, (TryLater, StoreError, GraphError)):
-        detail = "A service this app needs does not answer as it should. Nothing is lost; try again in a moment."
-        return _Failed(detail, code=_cause(error), title="Please try again in a moment", status=503)
-    return _Failed("Something went wrong.", code="failed")
+        return _Failed(detail, code=code, title="Microsoft Graph said no", status=502)
+    return _try_later(code)
 
 
-class _Failed(RequestRefused):
-    """Not the request's fault."""
-
-    status = 500
-    title = "This didn't work"
+def _try_later(code: str) -> RequestRefused:
+    detail = "A service this app needs does not answer as it should. Nothing is lost; try again in a moment."
+    return _Failed(detail, code=code, title="Please try again in a moment", status=503)
 
 
-def _seconds(error: UnderstudyError) -> str:
-    """What the service behind us asked for, else half a minute."""
-    asked = getattr(error, "retry_after", None)
-    return str(_TRY_AGAIN_SECONDS if asked is None else math.ceil(asked))
-
-
-def _cause(error: UnderstudyError) -> str:
-    if isinstance(error, GraphError):
-        return f"graph_{error.status}"
-    return "identity_provider" if isinstance(error, TryLater) else "storage"
-
-
-def _path(req: func.HttpRequest) -> str:
-    """The path alone, for a query may hold a code; without urlsplit, which raises on a Host header such as "["."""
-    host_and_path = str(req.url).partition("?")[0].partition("://")[2]
-    return "/" + host_and_path.partition("/")[2][:100]
+_REFUSALS: Mapping[type, Callable[[Any], RequestRefused]] = {
+    RequestRefused: lambda error: error,
+    SignInRequired: _sign_in_required,
+    Misconfigured: _misconfigured,
+    Unreadable: lambda _: _Failed(
+        "Your stored sign-in can't be opened at present. Sign in again to renew it.", code="unreadable"
+    ),
+    TokenError: lambda _: _try_later("identity_provider"),
+    StoreError: lambda _: _try_later("storage"),
+    GraphError: _graph_failed,
+    SettingsError: lambda error: _Failed(" ".join(error.problems), code="settings", title="This app is not set up yet"),
+    UnderstudyError: lambda _: _Failed("Something went wrong.", code="failed"),
+}

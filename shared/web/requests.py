@@ -1,9 +1,7 @@
 """What an HTTP request tells: its session, its account, its query, what it wants; and whether it may change
 anything."""
 
-import hashlib
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
@@ -30,6 +28,13 @@ def query_of(req: func.HttpRequest) -> dict[str, str]:
     """
     # No urlsplit: it raises on a Host header such as "[", which anybody can send.
     return _once_each(req.url.partition("?")[2].partition("#")[0])
+
+
+def path_of(req: func.HttpRequest) -> str:
+    """The path, cut at 100 characters, without the query: that may hold an authorization code."""
+    # No urlsplit: it raises on a Host header such as "[", which anybody can send.
+    host_and_path = str(req.url).partition("?")[0].partition("://")[2]
+    return "/" + host_and_path.partition("/")[2][:100]
 
 
 def form_of(req: func.HttpRequest) -> dict[str, str]:
@@ -78,7 +83,7 @@ def session_of(req: func.HttpRequest, app: Services) -> tuple[Session, Account] 
     return session, account
 
 
-def signed_in(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
+def require_session(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
     """The same, for routes that need somebody. Raises NotSignedIn."""
     found = session_of(req, app)
     if found is None:
@@ -86,7 +91,7 @@ def signed_in(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
     return found
 
 
-def caller_of(req: func.HttpRequest, app: Services) -> Caller:
+def require_caller(req: func.HttpRequest, app: Services) -> Caller:
     """The person in whose name a program calls, by its bearer token.
 
     Raises:
@@ -104,41 +109,28 @@ def is_operator(who: Session | Person, app: Services) -> bool:
     return bool(app.settings.admin_role) and app.settings.admin_role in who.roles
 
 
-def operator(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
-    """The operator at this browser; looked at anew for each request. Raises NotSignedIn, Forbidden."""
-    session, account = signed_in(req, app)
-    _expect_operator(session, app)
+def require_operator(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
+    """The operator at this browser. Raises NotSignedIn, Forbidden."""
+    session, account = require_session(req, app)
+    _refuse_others(session, app)
     return session, account
 
 
-def expect_operator(req: func.HttpRequest, app: Services) -> None:
+def require_operator_or_token(req: func.HttpRequest, app: Services) -> None:
     """For what scripts read too: an operator at a browser, or a program with an operator's bearer token.
 
     Raises:
         NotSignedIn, BearerRefused, TryLater, Forbidden.
     """
     if str(req.headers.get("authorization", "")).lower().startswith("bearer"):  # a proxy before us may ask for Basic
-        _expect_operator(caller_of(req, app).person, app)
+        _refuse_others(require_caller(req, app).person, app)
     else:
-        operator(req, app)
+        require_operator(req, app)
 
 
-def _expect_operator(who: Session | Person, app: Services) -> None:
+def _refuse_others(who: Session | Person, app: Services) -> None:
     if not is_operator(who, app):
         raise Forbidden("This is for operators of this app.", code="not_an_operator")
-
-
-def frame_of(session: Session, app: Services, here: str) -> dict[str, Any]:
-    """What layout.html shows around every page of somebody who is signed in, on the page `here`.
-
-    `photo_of` makes the photo's address another one for each person and each set of sessions: browsers keep it a while.
-    """
-    return {
-        "session": session,
-        "here": here,
-        "is_operator": is_operator(session, app),
-        "photo_of": hashlib.sha256(f"{session.account_id} {session.generation}".encode()).hexdigest()[:12],
-    }
 
 
 def text_of(values: Mapping[str, str], name: str, *, longest: int) -> str:

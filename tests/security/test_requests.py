@@ -8,7 +8,7 @@ import pytest
 
 from localdev.browser import Browser
 from shared.errors import BadRequest
-from shared.web.error_handler import answered
+from shared.web.error_handler import handle_errors
 from shared.web.responses import image
 from tests.running_app import RunningApp
 from tests.security.raw_http import Answer, cookie_header, send
@@ -276,7 +276,7 @@ def test_picture_that_could_run_is_given_as_plain_bytes() -> None:
 def test_half_a_surrogate_pair_is_shown_as_a_question_mark() -> None:
     """It is valid JSON, and not a character."""
 
-    @answered
+    @handle_errors
     def refuse(_: func.HttpRequest) -> func.HttpResponse:
         raise BadRequest("a\ud800b")
 
