@@ -10,12 +10,12 @@ from functools import cached_property
 from azure.data.tables import TableServiceClient
 
 from shared import log_redaction
-from shared.accounts import utc_now
 from shared.accounts.lifecycle import Lifecycle
 from shared.clients.graph import Graph
 from shared.clients.http import HttpClient
 from shared.clients.queues import Queues
 from shared.clients.storage import queue_service, table_service
+from shared.clock import utc_now
 from shared.identity import Identity
 from shared.identity.access import PATIENCE_SECONDS, Access
 from shared.identity.enrolment import Enrolment
@@ -91,7 +91,7 @@ class Services:
     @cached_property
     def lifecycle(self) -> Lifecycle:
         """What happens to accounts."""
-        return Lifecycle.of(self.settings)
+        return Lifecycle(self.settings.sweep_every, self.settings.absent_after, self.settings.retention)
 
     @cached_property
     def sessions(self) -> Sessions:

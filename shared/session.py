@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.accounts import Account, Person, utc_now
+from shared.accounts import Account, Person
+from shared.clock import utc_now
 from shared.errors import SealError
 from shared.sealing import KeyRing
 from shared.settings import Settings

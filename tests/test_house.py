@@ -23,6 +23,36 @@ FUNCTIONS = {
 }
 
 
+# Each room of shared/, and the rooms below it that it may use. The order is from the ground up: nothing looks upwards.
+ROOMS = {
+    "accounts": (),
+    "clock": (),
+    "errors": (),
+    "telemetry": (),
+    "error_codes": ("accounts",),
+    "wording": ("accounts",),
+    "sealing": ("errors",),
+    "settings_parsers": (),
+    "settings": ("errors", "sealing", "settings_parsers"),
+    "log_redaction": ("settings",),
+    "session": ("accounts", "clock", "errors", "sealing", "settings"),
+    "store": ("accounts", "errors"),
+    "clients": ("clock", "errors", "settings", "telemetry"),
+    "identity": (
+        *("accounts", "clients", "clock", "error_codes", "errors", "sealing", "settings", "settings_parsers"),
+        *("store", "telemetry"),
+    ),
+    "monitoring": ("clients", "errors", "settings", "store"),
+    "sweep_queue": ("clients", "store"),
+    "services": (
+        *("accounts", "clients", "clock", "identity", "log_redaction", "monitoring", "session", "settings", "store"),
+    ),
+    "web": (
+        *("accounts", "clients", "error_codes", "errors", "identity", "services", "session", "telemetry", "wording"),
+    ),
+}
+
+
 def modules(package: str) -> list[Path]:
     """The files of a deployed package."""
     folder = ROOT / package
@@ -36,6 +66,15 @@ def imported(file: Path) -> Iterator[str]:
             yield from (alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield (node.module or "").split(".")[0]
+
+
+def rooms_imported(file: Path) -> Iterator[str]:
+    """The rooms of shared/ that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module == "shared":
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("shared."):
+            yield str(node.module).split(".")[1]
 
 
 def existing(*packages: str) -> list[str]:
@@ -61,6 +100,18 @@ def test_shared_imports_no_blueprint() -> None:
     """Nor the app itself."""
     for file in modules("shared"):
         assert not set(imported(file)) & {*BLUEPRINTS, "function_app"}, file
+
+
+def test_every_room_uses_only_the_rooms_below_it() -> None:
+    """No cycle between packages, and no arrow that nobody decided on. A wall that nobody needs is taken out, too."""
+    built: list[str] = []
+    for room, below in ROOMS.items():
+        assert set(below) <= set(built), f"{room} looks upwards"
+        built.append(room)
+        used = {other for file in modules(f"shared/{room}") for other in rooms_imported(file)} - {room}
+        assert used == set(below), room
+    there = {path.stem for path in (ROOT / "shared").iterdir() if path.suffix in ("", ".py")}
+    assert there - {"__init__", "__pycache__"} == set(ROOMS)
 
 
 def test_all_folders_with_triggers_are_known_here() -> None:

@@ -13,7 +13,6 @@ from shared.accounts.model import (
     all_slots,
     rebased,
     slot_of,
-    utc_now,
 )
 from shared.accounts.outcomes import Outcome, Verdict
 
@@ -32,5 +31,4 @@ __all__ = [
     "all_slots",
     "rebased",
     "slot_of",
-    "utc_now",
 ]

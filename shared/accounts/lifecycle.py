@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from shared.accounts.model import EPOCH, SLOTS, Account, Attempt, Failure, Person, Source, State
 from shared.accounts.outcomes import Outcome, Verdict
-from shared.settings import Settings
 
 _RECENT = 10
 _FIRST_VERSIONS = 1 << 30  # leaves room to count within 32 bits
@@ -35,11 +34,6 @@ class Lifecycle:
     absent_after: timedelta
     retention: timedelta
     chance: Callable[[], float] = random.random
-
-    @classmethod
-    def of(cls, settings: Settings) -> "Lifecycle":
-        """By the settings."""
-        return cls(settings.sweep_every, settings.absent_after, settings.retention)
 
     @property
     def activity_interval(self) -> timedelta:

@@ -151,8 +151,3 @@ def slot_of(account_id: str) -> str:
 def all_slots() -> tuple[str, ...]:
     """The names of all slots, in order."""
     return tuple(f"{number:02x}" for number in range(SLOTS))
-
-
-def utc_now() -> datetime:
-    """The clock; everything below takes it, or a time, as an argument."""
-    return datetime.now(UTC)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from shared import telemetry
-from shared.accounts import utc_now
 from shared.clients.http import HttpAnswer, HttpClient, Unavailable, json_object
+from shared.clock import utc_now
 from shared.errors import GraphError
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from requests import RequestException
 from requests.utils import get_environ_proxies, select_proxy
 from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
 
-from shared.accounts import utc_now
+from shared.clock import utc_now
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 8.0

@@ -9,8 +9,9 @@ from typing import Any
 
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
-from shared.accounts import Account, Outcome, Person, Source, Verdict, utc_now
+from shared.accounts import Account, Outcome, Person, Source, Verdict
 from shared.clients.http import HttpClient, Throttled, Unavailable
+from shared.clock import utc_now
 from shared.errors import SignInFailed
 from shared.identity import token_caches
 from shared.identity.acquisition import Acquisition

@@ -23,57 +23,57 @@ class Seconds:
 
 @pytest.fixture
 def clock() -> Seconds:
-    """The pace's clock."""
+    """The limit's clock."""
     return Seconds()
 
 
 @pytest.fixture
-def pace(clock: Seconds) -> RateLimit:
+def limit(clock: Seconds) -> RateLimit:
     """Nothing heard yet."""
     return RateLimit(clock=clock)
 
 
-def fail(pace: RateLimit, times: int) -> None:
+def fail(limit: RateLimit, times: int) -> None:
     """The token endpoint fails so often."""
     for _ in range(times):
-        pace.learn(UNAVAILABLE, sent=True)
+        limit.learn(UNAVAILABLE, sent=True)
 
 
-def test_retry_after_is_waited_for_and_a_shorter_one_does_not_shorten_it(pace: RateLimit, clock: Seconds) -> None:
+def test_retry_after_is_waited_for_and_a_shorter_one_does_not_shorten_it(limit: RateLimit, clock: Seconds) -> None:
     """Without a number ten seconds are taken."""
-    pace.learn(Verdict(Outcome.THROTTLED, retry_after=90), sent=True)
-    pace.learn(Verdict(Outcome.THROTTLED), sent=True)
-    assert pace.seconds_to_wait() == 90
+    limit.learn(Verdict(Outcome.THROTTLED, retry_after=90), sent=True)
+    limit.learn(Verdict(Outcome.THROTTLED), sent=True)
+    assert limit.seconds_to_wait() == 90
     clock.now += 90
-    assert pace.seconds_to_wait() == 0
-    pace.learn(Verdict(Outcome.THROTTLED), sent=True)
-    assert pace.seconds_to_wait() == 10
+    assert limit.seconds_to_wait() == 0
+    limit.learn(Verdict(Outcome.THROTTLED), sent=True)
+    assert limit.seconds_to_wait() == 10
 
 
-def test_the_fifth_failure_in_a_row_makes_a_pause(pace: RateLimit) -> None:
+def test_the_fifth_failure_in_a_row_makes_a_pause(limit: RateLimit) -> None:
     """Four don't."""
-    fail(pace, 4)
-    assert pace.seconds_to_wait() == 0
-    fail(pace, 1)
-    assert pace.seconds_to_wait() == 5
+    fail(limit, 4)
+    assert limit.seconds_to_wait() == 0
+    fail(limit, 1)
+    assert limit.seconds_to_wait() == 5
 
 
-def test_what_fails_during_a_pause_tells_nothing_new(pace: RateLimit, clock: Seconds) -> None:
+def test_what_fails_during_a_pause_tells_nothing_new(limit: RateLimit, clock: Seconds) -> None:
     """Sixty-four threads that were under way when the pause began do not make it a long one."""
-    fail(pace, 5 + 64)
-    assert pace.seconds_to_wait() == 5
+    fail(limit, 5 + 64)
+    assert limit.seconds_to_wait() == 5
     clock.now += 5
-    fail(pace, 1)
-    assert pace.seconds_to_wait() == 5
+    fail(limit, 1)
+    assert limit.seconds_to_wait() == 5
 
 
-def test_pauses_grow_to_two_minutes_while_nothing_works(pace: RateLimit, clock: Seconds) -> None:
+def test_pauses_grow_to_two_minutes_while_nothing_works(limit: RateLimit, clock: Seconds) -> None:
     """Each five further failures double it."""
     pauses = []
     for _ in range(60):
-        fail(pace, 1)
-        pauses.append(pace.seconds_to_wait())
-        clock.now += pace.seconds_to_wait()
+        fail(limit, 1)
+        pauses.append(limit.seconds_to_wait())
+        clock.now += limit.seconds_to_wait()
     assert pauses[4:15] == [5] * 5 + [10] * 5 + [20]
     assert pauses[-1] == 120
 
@@ -93,10 +93,10 @@ def test_pauses_grow_to_two_minutes_while_nothing_works(pace: RateLimit, clock: 
     ids=lambda value: f"{value.outcome}-{value.code}" if isinstance(value, Verdict) else "",
 )
 def test_an_answer_ends_the_row_of_failures_and_nothing_else_does(
-    pace: RateLimit, verdict: Verdict, sent: bool, ends: bool
+    limit: RateLimit, verdict: Verdict, sent: bool, ends: bool
 ) -> None:
     """What was settled without asking says nothing about the token endpoint."""
-    fail(pace, 4)
-    pace.learn(verdict, sent=sent)
-    fail(pace, 1)
-    assert (pace.seconds_to_wait() == 0) is ends
+    fail(limit, 4)
+    limit.learn(verdict, sent=sent)
+    fail(limit, 1)
+    assert (limit.seconds_to_wait() == 0) is ends
