@@ -20,7 +20,7 @@ from shared.store import Slot, SweepRecord
 from shared.sweep_queue import due_slots, queue_slots
 from timer_worker.progress import Progress
 from timer_worker.slot_run import SlotRun
-from timer_worker.tasks import TASKS, Task
+from timer_worker.tasks import TASKS, Task, scopes_nobody_is_asked_for
 
 CLAIM = timedelta(minutes=10)  # a crashed sweep's slot falls due again by itself after this
 TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout and CLAIM are longer
@@ -50,6 +50,8 @@ class Sweep:
         """Sweeps these slots and keeps a record. None when there was no slot, or somebody else had them all."""
         if not slots:
             return None
+        for task, scope in scopes_nobody_is_asked_for(self._tasks, self._app.settings.scopes):
+            logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
         with telemetry.sweep() as note:
             claims = [claim for claim in map(self._claim, slots) if claim]
             if not claims and not self._storage_failure:

@@ -8,7 +8,7 @@ and runs again next time.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -29,6 +29,21 @@ class Task:
     run: Callable[[Account, Graph], None]
     scopes: tuple[str, ...]
     time_limit: timedelta = timedelta(seconds=30)
+
+
+def bare(scope: str) -> str:
+    """A scope without the resource that it may name in front, in lower case."""
+    return scope.rsplit("/", 1)[-1].lower()
+
+
+def scopes_nobody_is_asked_for(tasks: Iterable[Task], asked: Iterable[str]) -> list[tuple[Task, str]]:
+    """Tasks with a scope that people are not asked for at sign-in: they run for nobody who signs in now.
+
+    Args:
+        asked: the setting SCOPES.
+    """
+    known = {bare(scope) for scope in asked}
+    return [(task, scope) for task in tasks for scope in task.scopes if bare(scope) not in known]
 
 
 def profile_changes(account: Account, graph: Graph) -> None:

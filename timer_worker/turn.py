@@ -12,7 +12,7 @@ from shared.errors import GraphError
 from shared.identity.access import LEASE
 from shared.services import Services
 from shared.store.protocol import MOST_JSON_BYTES
-from timer_worker.tasks import Task
+from timer_worker.tasks import Task, bare
 
 logger = logging.getLogger(__name__)
 
@@ -98,12 +98,8 @@ def may_redeem(account: Account, app: Services) -> bool:
 
 def applicable(account: Account, tasks: Sequence[Task]) -> list[Task]:
     """The tasks for which this person granted the scopes."""
-
-    def bare(scopes: Sequence[str]) -> set[str]:  # without the resource that a scope may name in front
-        return {scope.rsplit("/", 1)[-1].lower() for scope in scopes}
-
-    granted = bare(account.scopes)
-    return [task for task in tasks if bare(task.scopes) <= granted]
+    granted = {bare(scope) for scope in account.scopes}
+    return [task for task in tasks if {bare(scope) for scope in task.scopes} <= granted]
 
 
 def do_tasks(turn: Turn, tasks: Sequence[Task], app: Services) -> Turn:
