@@ -10,11 +10,12 @@ from localdev.tenant import SampleTenant
 from shared.accounts import Account, Outcome, State
 from shared.clients.graph import Graph
 from shared.services import Services
+from shared.settings import documented
 from shared.sweep_queue import due_slots
 from tests.running_app import Clock
 from tests.shared.test_identity import sign_in
 from timer_worker.sweep import Sweep
-from timer_worker.tasks import TASKS, Task
+from timer_worker.tasks import TASKS, Task, scopes_nobody_is_asked_for
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 READ = ("User.Read",)
@@ -179,3 +180,22 @@ def test_continuous_access_reveals_a_revocation_that_a_cached_token_hid(
     after = stored(app, account)
     assert after.state is State.NEEDS_SIGN_IN
     assert [each.outcome for each in after.recent] == [Outcome.SIGN_IN_REQUIRED]
+
+
+def test_a_task_whose_scope_nobody_is_asked_for_is_an_error_in_the_log(
+    make_services: Callable[..., Services], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would be skipped for everybody, and nobody would know why."""
+    app = make_services(SCOPES="User.Read")
+    sign_in(app)
+    mail = Task("mail", lambda account, graph: None, scopes=("User.Read", "Mail.Read"))
+    Sweep(app, tasks=(mail,)).run(app.store.slots())
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "task mail never runs: add Mail.Read to SCOPES"
+    ]
+
+
+def test_the_apps_own_tasks_need_only_scopes_that_are_asked_for_by_default() -> None:
+    """A deployment with the default SCOPES runs them all."""
+    default = next(value for name, value, _ in documented() if name == "SCOPES")
+    assert scopes_nobody_is_asked_for(TASKS, default.split()) == []
