@@ -188,7 +188,7 @@ def test_a_task_whose_scope_nobody_is_asked_for_is_an_error_in_the_log(
     """It would be skipped for everybody, and nobody would know why."""
     app = make_services(SCOPES="User.Read")
     sign_in(app)
-    mail = Task("mail", lambda account, graph: None, scopes=("User.Read", "Mail.Read"))
+    mail = Task("mail", lambda _account, _graph: None, scopes=("User.Read", "Mail.Read"))
     Sweep(app, tasks=(mail,)).run(app.store.slots())
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
         "task mail never runs: add Mail.Read to SCOPES"
