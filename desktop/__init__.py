@@ -1,1 +1,1 @@
-"""A command-line client for Understudy's API: a public client application with a token cache of its own."""
+"""A command-line client for Understudy's API: a public client application that keeps its own token cache."""

@@ -17,76 +17,75 @@ _INTERACTIVE = f"{_LOGIN} --flow interactive"
 
 @dataclass(frozen=True)
 class Calls:
-    """What a signed-in person can ask for."""
+    """The calls that a signed-in person can make."""
 
     client: Client
     http: HttpClient
 
     def profile(self, account: dict[str, Any] | None) -> dict[str, Any]:
         """GET /api/profile. Raises Failed."""
-        return json_object(self._api("GET", account))
+        return json_object(self._call_api("GET", account))
 
     def withdraw(self, account: dict[str, Any] | None) -> None:
         """DELETE /api/profile. Raises Failed."""
-        self._api("DELETE", account)
+        self._call_api("DELETE", account)
 
     def graph_profile(self, account: dict[str, Any] | None) -> dict[str, Any]:
-        """Microsoft Graph's /me, without the app between. Raises Failed."""
+        """GET /me of Microsoft Graph, not through the app. A claims challenge is met once. Raises Failed."""
         scopes = self.client.settings.scopes(graph=True)
-        token = self.client.silent(scopes, account)
+        token = self.client.acquire_silently(scopes, account)
         try:
-            return self._graph(token)
+            return self._get_graph_profile(token)
         except GraphError as error:
             if not error.claims:
-                raise _graph_failed(error) from error
+                raise _graph_failure(error) from error
             challenge = error.claims
-        token = self.client.silent(scopes, account, claims=challenge)
+        token = self.client.acquire_silently(scopes, account, claims=challenge)
         try:
-            return self._graph(token)
+            return self._get_graph_profile(token)
         except GraphError as error:
-            raise _graph_failed(error) from error
+            raise _graph_failure(error) from error
 
-    def _graph(self, token: Token) -> dict[str, Any]:
+    def _get_graph_profile(self, token: Token) -> dict[str, Any]:
         return Graph(self.http, self.client.settings.graph_url, token.text).me()
 
-    def _api(self, method: str, account: dict[str, Any] | None) -> HttpAnswer:
-        """One call; after a 401 once more, with a token renewed for the challenge's claims."""
+    def _call_api(self, method: str, account: dict[str, Any] | None) -> HttpAnswer:
+        """Calls the API. After a 401 it calls once more, with a new token for the challenge's claims. Raises Failed."""
         scopes = self.client.settings.scopes(graph=False)
-        answer = self._sent(method, self.client.silent(scopes, account))
+        answer = self._send(method, self.client.acquire_silently(scopes, account))
         if answer.status_code == 401:
             challenge = _challenge(answer)
             try:
-                token = self.client.silent(scopes, account, claims=challenge.get("claims", ""), force=True)
+                token = self.client.acquire_silently(scopes, account, claims=challenge.get("claims", ""), force=True)
             except Failed as error:
-                raise _refused(answer) if error.exit_code == INTERACTION_NEEDED else error from error
-            answer = self._sent(method, token)
+                raise _refusal(answer) if error.exit_code == INTERACTION_NEEDED else error from error
+            answer = self._send(method, token)
         if answer.status_code >= 300:
-            raise _refused(answer)
+            raise _refusal(answer)
         return answer
 
-    def _sent(self, method: str, token: Token) -> HttpAnswer:
+    def _send(self, method: str, token: Token) -> HttpAnswer:
         headers = {"Authorization": f"Bearer {token.text}", "Accept": "application/json"}
         url = f"{self.client.settings.api_url}/api/profile"
         try:
             return self.http.request(method, url, headers=headers)
         except Unavailable as error:
-            meaning = EntraError("operator", "The API does not answer.", "Check API_URL, and that the app runs.")
-            raise Failed("api_unreachable", meaning=meaning) from error
+            raise Failed("api_unreachable") from error
 
 
 def _challenge(answer: HttpAnswer) -> dict[str, str]:
-    """The parameters of WWW-Authenticate; `claims` as JSON text."""
+    """The parameters of WWW-Authenticate, with `claims` decoded to JSON text."""
     header = answer.headers.get("www-authenticate", "")
     return dict(re.findall(r'(\w+)="([^"]*)"', header)) | {"claims": claims_challenge(header)}
 
 
-def _refused(answer: HttpAnswer) -> Failed:
-    """Why the API said no, and the sign-in that its challenge asks for."""
+def _refusal(answer: HttpAnswer) -> Failed:
+    """Why the API refused, with the command for the sign-in that its challenge asks for."""
     challenge, problem = _challenge(answer), _problem(answer)
     step = _next_step(challenge, answer) if answer.status_code in (401, 403) else ""
     happened = str(problem.get("detail") or f"The API answered with status {answer.status_code}.")
     if step:
-        meaning = EntraError("you", happened, "Sign in as it asks.")
+        meaning = EntraError("you", happened, "Sign in again as it asks.")
     elif answer.status_code == 503:
         meaning = EntraError("nobody", happened, "")
     else:
@@ -101,7 +100,7 @@ def _refused(answer: HttpAnswer) -> Failed:
 
 
 def _next_step(challenge: dict[str, str], answer: HttpAnswer) -> str:
-    """The command that gets a token with which the API would say yes; "" when there is none."""
+    """The command for a token that the API accepts; "" when no token would help."""
     error = challenge.get("error", "")
     if challenge["claims"]:
         encoded = re.search(r'claims="([^"]*)"', answer.headers["www-authenticate"])
@@ -120,12 +119,14 @@ def _problem(answer: HttpAnswer) -> dict[str, Any]:
         return {}
 
 
-def _graph_failed(error: GraphError) -> Failed:
+def _graph_failure(error: GraphError) -> Failed:
     if error.status == 401:
-        meaning = EntraError("you", "Microsoft Graph wants you to sign in again.", "Do so.")
+        meaning = EntraError("you", "Microsoft Graph no longer accepts your sign-in.", "Sign in again.")
         step = f"{_INTERACTIVE} --graph --prompt login"
         return Failed(error.code or "graph_401", meaning=meaning, exit_code=INTERACTION_NEEDED, next_step=step)
-    happened = f"Microsoft Graph answered with {error.status or 'silence'}."
-    ours = EntraError("operator", happened, "Check GRAPH_URL and what the app may ask for.")
+    happened = (
+        f"Microsoft Graph answered with status {error.status}." if error.status else "Microsoft Graph did not answer."
+    )
+    ours = EntraError("operator", happened, "Check GRAPH_URL and the app's permissions.")
     meaning = ours if error.status in (400, 403, 404) else EntraError("nobody", happened, "Try again in a moment.")
     return Failed(error.code or f"graph_{error.status}", meaning=meaning, reference=error.request_id)

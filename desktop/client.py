@@ -1,4 +1,4 @@
-"""MSAL's public client with the token cache on disk: who is signed in, and tokens for them without asking anybody."""
+"""MSAL's public client with the token cache on disk: who is signed in here, and silent tokens for them."""
 
 import importlib.util
 import logging
@@ -15,19 +15,18 @@ from desktop.cache import SharedTokenCache, open_cache
 from desktop.failures import USAGE, Failed, usage
 from desktop.http import AuthoritySession
 from desktop.settings import GRAPH_SCOPES, DesktopSettings
-from shared.error_codes import EntraError
 from shared.settings_parsers import RESERVED_SCOPES
 
-_CAPABILITIES = ["CP1"]  # a claims challenge can be answered: the person is here
+_CAPABILITIES = ["CP1"]  # we can answer claims challenges: the person is here
 _BROKERS = {"win32": "enable_broker_on_windows", "darwin": "enable_broker_on_mac", "linux": "enable_broker_on_linux"}
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An access token and what may be told of it.
+    """An access token and facts about it.
 
     Attributes:
-        silent: it came without anybody being asked.
+        silent: nobody had to sign in for it.
     """
 
     username: str
@@ -38,21 +37,21 @@ class Token:
 
 
 class Client:
-    """One registration at one authority."""
+    """One app registration at one authority."""
 
     def __init__(self, settings: DesktopSettings) -> None:
         self.settings = settings
-        for name in ("msal", "msal_extensions"):  # their warnings are for programmers
+        for name in ("msal", "msal_extensions"):  # they would print warnings that are for programmers
             logging.getLogger(name).addHandler(logging.NullHandler())
 
     @cached_property
     def cache(self) -> SharedTokenCache:
-        """On disk."""
+        """The token cache on disk. Raises Failed, LockBusy."""
         return open_cache(self.settings.cache_file, plain_text=self.settings.plain_text)
 
     @cached_property
     def msal(self) -> Any:
-        """MSAL. Raises Failed when the authority can't be had."""
+        """MSAL's application. Raises Failed when the authority can't be used."""
         settings = self.settings
         broker = {_broker_option(sys.platform): True} if settings.broker else {}
         try:
@@ -67,18 +66,19 @@ class Client:
             )
         except requests.RequestException as error:
             raise Failed("unreachable") from error
-        except ValueError as error:  # MSAL words every discovery failure so
+        except ValueError as error:  # MSAL raises it for every failure of discovery
             raise Failed("authority_unusable") from error
 
     def accounts(self) -> list[dict[str, Any]]:
-        """Who is signed in on this machine."""
-        return list(self.msal.get_accounts())
+        """Who is signed in on this machine. Whoever has no user name is called by their home account id."""
+        found = self.msal.get_accounts()
+        return [each | {"username": each["username"] or each["home_account_id"]} for each in found]
 
     def account(self, name: str = "") -> dict[str, Any] | None:
         """The account called `name` (user name or home account id), or the only one. None when there is none.
 
         Raises:
-            Failed: several could be meant.
+            Failed: the name fits several accounts.
         """
         found = [each for each in self.accounts() if not name or name.lower() in _names(each)]
         if len({each["home_account_id"] for each in found}) > 1:
@@ -86,10 +86,10 @@ class Client:
             raise usage(f"Several accounts are signed in: {names}.", "Name one with --account.")
         return found[0] if found else None
 
-    def silent(
+    def acquire_silently(
         self, scopes: list[str], account: dict[str, Any] | None, *, claims: str = "", force: bool = False
     ) -> Token:
-        """A token without asking anybody: a stored one, or by the stored refresh token. Raises Failed."""
+        """A token that nobody has to sign in for: a stored one, or a new one by the refresh token. Raises Failed."""
         if account is None:
             raise Failed("no_account", next_step=_login_for(scopes))
         try:
@@ -100,19 +100,19 @@ class Client:
             raise Failed("unreachable") from error
         if result is None:
             raise Failed("no_refresh_token", next_step=_login_for(scopes))
-        return self.token(result, account["username"], scopes, silent=True)
+        return self.token_from(result, account["username"], scopes, silent=True)
 
-    def token(self, result: dict[str, Any], username: str, scopes: list[str], *, silent: bool = False) -> Token:
-        """MSAL's result. Raises Failed when it is an error."""
+    def token_from(self, result: dict[str, Any], username: str, scopes: list[str], *, silent: bool = False) -> Token:
+        """The token in MSAL's result. Raises Failed when the result is an error."""
         if "access_token" not in result:
-            raise Failed.of(result, next_step=_login_for(scopes))
+            raise Failed.from_answer(result, next_step=_login_for(scopes))
         granted = str(result.get("scope", "")).split() or self._stored_scopes(result["access_token"]) or scopes
         expires_at = datetime.now(UTC) + timedelta(seconds=int(result["expires_in"]))
         shown = tuple(each for each in granted if each not in RESERVED_SCOPES)
         return Token(username, expires_at, shown, silent, result["access_token"])
 
     def _stored_scopes(self, text: str) -> list[str]:
-        """The scopes of a stored token: MSAL leaves them out of what it finds in the cache."""
+        """The scopes of a stored token. MSAL leaves them out of what it returns from the cache."""
         tokens = self.cache.search(self.cache.CredentialType.ACCESS_TOKEN)
         return next((str(each["target"]).split() for each in tokens if each["secret"] == text), [])
 
@@ -130,10 +130,4 @@ def _broker_option(platform: str) -> str:
     """MSAL's option for this platform. Raises Failed where there is no broker."""
     if platform in _BROKERS and importlib.util.find_spec("pymsalruntime"):
         return _BROKERS[platform]
-    meaning = EntraError(
-        "you",
-        "There is no sign-in broker here.",
-        "Install msal[broker] on Windows 10 or later, macOS with Company Portal, or Linux with Intune; "
-        "elsewhere sign in with another flow. (MSAL for Python has no Integrated Windows Authentication.)",
-    )
-    raise Failed("no_broker", meaning=meaning, exit_code=USAGE)
+    raise Failed("no_broker", exit_code=USAGE)

@@ -33,31 +33,31 @@ def run(
     open_browser: OpenBrowser | None = None,
 ) -> None:
     """Runs `options.command`. Raises Failed."""
-    job = _Job(options, settings, console, stdin, open_browser)
-    work: dict[str, Callable[[], None]] = {
-        "login": job.login,
-        "me": job.me,
-        "withdraw": job.withdraw,
-        "accounts": job.accounts,
-        "logout": job.logout,
-        "token": job.token,
+    commands = _Commands(options, settings, console, stdin, open_browser)
+    by_name: dict[str, Callable[[], None]] = {
+        "login": commands.login,
+        "me": commands.me,
+        "withdraw": commands.withdraw,
+        "accounts": commands.accounts,
+        "logout": commands.logout,
+        "token": commands.token,
     }
     try:
-        work[options.command]()
+        by_name[options.command]()
     except requests.RequestException as error:
         raise Failed("unreachable") from error
     except Unavailable as error:
         raise Failed("unparsable") from error
     except MsalServiceError as error:
         raise Failed("service_failed") from error
-    except json.JSONDecodeError as error:  # MSAL lets it through
+    except json.JSONDecodeError as error:  # MSAL does not catch it
         raise Failed("unparsable") from error
     except LockBusy as error:
         raise Failed("cache_busy") from error
 
 
 @dataclass(frozen=True)
-class _Job:
+class _Commands:
     options: argparse.Namespace
     settings: DesktopSettings
     console: Console
@@ -65,45 +65,47 @@ class _Job:
     open_browser: OpenBrowser | None
 
     def login(self) -> None:
-        """Silently when that will do, else by the chosen flow."""
+        """Signs in: silently if possible, else by the chosen flow."""
         self._check_options()
         scopes = [self.options.scope] if self.options.scope else self.settings.scopes(graph=self.options.graph)
-        token = self._silent(scopes) or self._by_flow(scopes)
+        token = self._acquire_silently(scopes) or self._acquire_by_flow(scopes)
         how = "still signed in" if token.silent else "signed in"
         content = _facts(token) | {"silent": token.silent}
-        self.console.result(content, [f"{token.username} is {how}, until {_time(token.expires_at)}."])
+        self.console.show_result(content, [f"{token.username} is {how}, until {_time(token.expires_at)}."])
 
     def me(self) -> None:
-        """The profile."""
+        """Shows the profile."""
         account = self._account()
         if self.options.graph:
             profile = self._calls.graph_profile(account)
-            self.console.result(profile, _lines(profile))
+            self.console.show_result(profile, _lines(profile))
             return
         answer = self._calls.profile(account)
         background = answer.get("background", {})
         lines = [*_lines(answer.get("profile", {})), f"background work: {background.get('state', 'unknown')}"]
-        self.console.result(answer, lines)
+        self.console.show_result(answer, lines)
 
     def withdraw(self) -> None:
         """Ends the background work."""
         account = self._account()
         self._calls.withdraw(account)
         name = account["username"] if account else ""
-        words = f"The app has deleted what it stored for {name}. Calling it again would start anew."
-        self.console.result({"withdrawn": name}, [words])
+        words = (
+            f"The app has deleted what it stored for {name}. Another call of the API starts the background work again."
+        )
+        self.console.show_result({"withdrawn": name}, [words])
 
     def accounts(self) -> None:
-        """Who is signed in here."""
+        """Shows who is signed in here."""
         found = [
             {"username": each["username"], "home_account_id": each["home_account_id"], "tenant": each.get("realm", "")}
             for each in self._client.accounts()
         ]
         lines = [each["username"] for each in found] or ["Nobody is signed in."]
-        self.console.result({"accounts": found}, lines)
+        self.console.show_result({"accounts": found}, lines)
 
     def logout(self) -> None:
-        """Forgets tokens on this machine."""
+        """Deletes the tokens of one account, or of all, on this machine."""
         named = self._client.account(self.options.account) if self.options.account else None
         if self.options.account and named is None:
             raise usage(f"{self.options.account} is not signed in here.", "See: python -m desktop accounts.")
@@ -113,15 +115,15 @@ class _Job:
         names = [each["username"] for each in gone]
         words = f"Forgot {', '.join(names)} on this machine." if names else "Nobody was signed in."
         note = "The app's background work goes on; `python -m desktop withdraw` ends it." if names else ""
-        self.console.result({"forgotten": names}, [f"{words} {note}".strip()])
+        self.console.show_result({"forgotten": names}, [f"{words} {note}".strip()])
 
     def token(self) -> None:
-        """Facts about an access token."""
+        """Shows facts about an access token."""
         scopes = self.settings.scopes(graph=self.options.graph)
-        token = self._client.silent(scopes, self._account())
+        token = self._client.acquire_silently(scopes, self._account())
         shown = {"access_token": token.text} if self.options.show else {}
         lines = [f"{token.username}, until {_time(token.expires_at)}: {' '.join(token.scopes)}", *shown.values()]
-        self.console.result(_facts(token) | shown, lines)
+        self.console.show_result(_facts(token) | shown, lines)
 
     @cached_property
     def _client(self) -> Client:
@@ -135,7 +137,7 @@ class _Job:
         return self._client.account(self.options.account)
 
     def _check_options(self) -> None:
-        """Options of another flow are a mistake, not a wish to be passed over."""
+        """Raises Failed for options of another flow: ignoring them would hide a mistake."""
         options, flow = self.options, self.options.flow
         browser = options.prompt or options.login_hint or options.extra_scopes_to_consent
         if browser and flow != "interactive":
@@ -146,10 +148,10 @@ class _Job:
         if by_name and flow != "username-password":
             raise usage("--username and --password-stdin are for --flow username-password.", "Drop them.")
         if flow == "username-password" and not options.username:
-            raise usage("Who signs in?", "Add --username.")
+            raise usage("--flow username-password needs a user name.", "Add --username.")
 
-    def _silent(self, scopes: list[str]) -> Token | None:
-        """A token without asking; None when somebody must be asked, or was asked for."""
+    def _acquire_silently(self, scopes: list[str]) -> Token | None:
+        """A silent token. None when there is none, or when the options ask for a sign-in."""
         if self.options.prompt or self.options.claims:
             return None
         name = self.options.login_hint or self.options.username
@@ -157,41 +159,39 @@ class _Job:
             return None
         account = self._client.account(name)
         try:
-            return self._client.silent(scopes, account) if account else None
+            return self._client.acquire_silently(scopes, account) if account else None
         except Failed:
             return None
 
-    def _by_flow(self, scopes: list[str]) -> Token:
+    def _acquire_by_flow(self, scopes: list[str]) -> Token:
         app, claims = self._client.msal, _claims(self.options.claims)
         if self.options.flow == "device-code":
             result = device_code.sign_in(app, scopes, self.console, claims=claims)
         elif self.options.flow == "username-password":
-            secret = self._password()
+            secret = self._read_password()
             name = self.options.username
             result = password.sign_in(app, scopes, self.console, username=name, password=secret, claims=claims)
         else:
-            result = self._interactive(claims).sign_in(app, scopes, self.console)
+            interactive = Interactive(
+                prompt=self.options.prompt,
+                login_hint=self.options.login_hint,
+                extra_scopes=tuple(self.options.extra_scopes_to_consent),
+                claims=claims,
+                seconds=self.options.timeout,
+                open_browser=self.open_browser,
+            )
+            result = interactive.sign_in(app, scopes, self.console)
         who = result.get("id_token_claims", {}).get("preferred_username", "")
-        return self._client.token(result, str(who), scopes)
+        return self._client.token_from(result, str(who), scopes)
 
-    def _interactive(self, claims: str) -> Interactive:
-        return Interactive(
-            prompt=self.options.prompt,
-            login_hint=self.options.login_hint,
-            extra_scopes=tuple(self.options.extra_scopes_to_consent),
-            claims=claims,
-            seconds=self.options.timeout,
-            open_browser=self.open_browser,
-        )
-
-    def _password(self) -> str:
+    def _read_password(self) -> str:
         if self.options.password_stdin:
             return self.stdin.readline().rstrip("\r\n")
         return getpass.getpass(f"Password of {self.options.username}: ", self.console.err)
 
 
 def _claims(text: str) -> str:
-    """A claims challenge as JSON text; it may come in base64. Raises Failed."""
+    """A claims challenge as JSON text, from JSON or base64 of it. Raises Failed."""
     if not text:
         return ""
     try:
@@ -200,7 +200,7 @@ def _claims(text: str) -> str:
             return plain
     except ValueError:
         pass
-    raise usage("--claims is neither JSON nor base64 of it.", "Copy it from WWW-Authenticate.")
+    raise usage("--claims is neither a JSON object nor base64 of one.", "Copy it from WWW-Authenticate.")
 
 
 def _facts(token: Token) -> dict[str, Any]:

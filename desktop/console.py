@@ -1,4 +1,4 @@
-"""What the client says: results on stdout, everything else on stderr; for people, or (`--json`) for programs."""
+"""Output: results on stdout, everything else on stderr; as text for people, or as JSON (`--json`) for programs."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,22 +8,22 @@ from typing import Any, TextIO
 
 @dataclass(frozen=True)
 class Console:
-    """Where words go."""
+    """Where output goes, and in which form."""
 
     out: TextIO
     err: TextIO
     as_json: bool = False
 
-    def result(self, content: Mapping[str, Any], lines: Iterable[str]) -> None:
-        """What the command was for: one JSON object, or lines."""
+    def show_result(self, content: Mapping[str, Any], lines: Iterable[str]) -> None:
+        """Prints what the command is for: `content` as one JSON object, or `lines`."""
         text = json.dumps(content) if self.as_json else "\n".join(lines)
         print(text, file=self.out, flush=True)
 
-    def event(self, name: str, content: Mapping[str, Any], text: str) -> None:
-        """Something to know while the command runs: one JSON line, or `text`."""
+    def show_event(self, name: str, content: Mapping[str, Any], text: str) -> None:
+        """Prints what happens meanwhile: one JSON line, or `text`."""
         print(json.dumps({"event": name, **content}) if self.as_json else text, file=self.err, flush=True)
 
-    def progress(self, text: str) -> None:
-        """How long it may still take: one line that is written over, on a terminal only."""
+    def show_progress(self, text: str) -> None:
+        """Writes over the current line with `text`, on a terminal and without `--json` only."""
         if not self.as_json and self.err.isatty():
             print(f"\r{text}\x1b[K", end="", file=self.err, flush=True)

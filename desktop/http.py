@@ -1,4 +1,4 @@
-"""How the client reaches the authority: MSAL's `http_client`. REQUESTS_CA_BUNDLE and proxies count as in requests."""
+"""MSAL's HTTP client for the authority. requests reads REQUESTS_CA_BUNDLE and the variables for proxies itself."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,10 +9,10 @@ _SECONDS = 30
 
 
 class AuthoritySession(requests.Session):
-    """One session, with a time-out on every request.
+    """A session with a time-out for every request.
 
     Args:
-        authority: its port is put back where MSAL leaves it out (it asks for a user realm by host name alone).
+        authority: its port is restored where MSAL drops it (the URL for user realm discovery has the host name only).
     """
 
     def __init__(self, authority: str) -> None:
@@ -22,7 +22,7 @@ class AuthoritySession(requests.Session):
         self._with_port = f"https://{parts.netloc}/"
 
     def request(self, method: str | bytes, url: str | bytes, *args: Any, **options: Any) -> requests.Response:
-        """Called by MSAL, through `get` and `post`."""
+        """Sends one request. MSAL calls it through `get` and `post`."""
         wanted = url.decode() if isinstance(url, bytes) else url
         if self._without_port and wanted.startswith(self._without_port):
             wanted = self._with_port + wanted.removeprefix(self._without_port)

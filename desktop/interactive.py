@@ -1,4 +1,4 @@
-"""Signing in by the system's browser (RFC 8252): authorization code with PKCE, answered on a free loopback port."""
+"""Sign-in in the system's browser (RFC 8252): authorization code with PKCE, answered on a free loopback port."""
 
 import webbrowser
 from collections.abc import Callable
@@ -16,18 +16,18 @@ SUCCESS_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Si
 ERROR_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Not signed in</title>
 <body style="font-family: system-ui, sans-serif; max-width: 34rem; margin: 4rem auto">
 <h1>You could not be signed in</h1><p>$error</p><p>$error_description</p>
-<p>Go back to the command line: it says what can be done.</p></body></html>"""
+<p>Go back to the command line: it says what you can do.</p></body></html>"""
 
 OpenBrowser = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
 class Interactive:
-    """How to ask.
+    """An interactive sign-in.
 
     Attributes:
         prompt: select_account, consent, login, none; "" lets the tenant decide.
-        extra_scopes: to agree to at the same time, for other resources.
+        extra_scopes: to consent to at the same time, for other resources.
         claims: a claims challenge as JSON text.
         seconds: how long to wait for the person.
         open_browser: opens a URL; None takes the system's browser (BROWSER names another).
@@ -41,28 +41,27 @@ class Interactive:
     open_browser: OpenBrowser | None = None
 
     def sign_in(self, app: Any, scopes: list[str], console: Console) -> dict[str, Any]:
-        """MSAL's result. Raises Failed when nobody answered in time."""
+        """Opens the browser, waits for the answer, returns MSAL's result. Raises Failed when nobody answers in time."""
         if self.open_browser:
             webbrowser.register("understudy", None, _Opener(self.open_browser), preferred=True)
         try:
-            return self._asked(app, scopes, console)
+            result = app.acquire_token_interactive(
+                scopes,
+                prompt=self.prompt or None,
+                login_hint=self.login_hint or None,
+                extra_scopes_to_consent=list(self.extra_scopes) or None,
+                claims_challenge=self.claims or None,
+                timeout=self.seconds,
+                parent_window_handle=app.CONSOLE_WINDOW_HANDLE,
+                on_before_launching_ui=lambda **_: console.show_event("browser", {}, "A browser opens: sign in there."),
+                success_template=SUCCESS_PAGE,
+                error_template=ERROR_PAGE,
+                auth_uri_callback=lambda url: console.show_event(
+                    "open", {"url": url}, f"Open this address in a browser: {url}"
+                ),
+            )
         except BrowserInteractionTimeoutError as error:
             raise Failed("nobody_answered") from error
-
-    def _asked(self, app: Any, scopes: list[str], console: Console) -> dict[str, Any]:
-        result = app.acquire_token_interactive(
-            scopes,
-            prompt=self.prompt or None,
-            login_hint=self.login_hint or None,
-            extra_scopes_to_consent=list(self.extra_scopes) or None,
-            claims_challenge=self.claims or None,
-            timeout=self.seconds,
-            parent_window_handle=app.CONSOLE_WINDOW_HANDLE,
-            on_before_launching_ui=lambda **_: console.event("browser", {}, "Sign in in the window that opens."),
-            success_template=SUCCESS_PAGE,
-            error_template=ERROR_PAGE,
-            auth_uri_callback=lambda url: console.event("open", {"url": url}, f"Open this address in a browser: {url}"),
-        )
         return dict(result)
 
 

@@ -1,4 +1,4 @@
-"""The one reader of the environment on a desktop; options win over it."""
+"""The desktop client's settings, from options and environment. The only reader of the environment; options win."""
 
 import argparse
 import sys
@@ -19,12 +19,12 @@ _GRAPH_URL = "https://graph.microsoft.com"
 
 @dataclass(frozen=True, kw_only=True)
 class DesktopSettings:
-    """What the client must know. URLs have no trailing slash.
+    """The settings. URLs have no trailing slash.
 
     Attributes:
-        api_scope: in full, api://<client id of the web app>/access_as_user; "" when it was not said.
-        plain_text: may tokens lie unencrypted in a file that only this user can read?
-        broker: sign in by the operating system's broker.
+        api_scope: in full, api://<client id of the web app>/access_as_user; "" when it is not set.
+        plain_text: keep the tokens unencrypted, in a file that only this user can read.
+        broker: sign in through the operating system's broker.
         ca_bundle: PEM file of certificate authorities to trust, or "" for the usual ones.
     """
 
@@ -40,11 +40,11 @@ class DesktopSettings:
 
     @property
     def microsoft_host(self) -> bool:
-        """Is the authority one of Microsoft's own hosts? MSAL looks up other names of such a host only."""
+        """Is the authority one of Microsoft's hosts? Only for those MSAL can look up aliases."""
         return urlsplit(self.authority).hostname in WELL_KNOWN_AUTHORITY_HOSTS
 
     def scopes(self, *, graph: bool) -> list[str]:
-        """What to ask for: the API's scope, or Graph's. Raises Failed when API_SCOPE is needed and unknown."""
+        """The scopes to ask for: Graph's, or the API's. Raises Failed when API_SCOPE is needed and not set in full."""
         if graph:
             return list(GRAPH_SCOPES)
         if "/" not in self.api_scope:
@@ -54,8 +54,8 @@ class DesktopSettings:
         return [self.api_scope]
 
 
-def read(options: argparse.Namespace, environ: Mapping[str, str]) -> DesktopSettings:
-    """The settings by options and environment. Raises Failed."""
+def read_settings(options: argparse.Namespace, environ: Mapping[str, str]) -> DesktopSettings:
+    """The settings. Raises Failed when one is missing or malformed."""
 
     def value(option: str, name: str, default: str = "") -> str:
         return str(getattr(options, option, None) or environ.get(name, "").strip() or default)
@@ -64,9 +64,7 @@ def read(options: argparse.Namespace, environ: Mapping[str, str]) -> DesktopSett
     cache = value("cache", "UNDERSTUDY_CACHE")
     try:
         return DesktopSettings(
-            client_id=_required(
-                value("client_id", "DESKTOP_CLIENT_ID"), "DESKTOP_CLIENT_ID", "the desktop's client ID"
-            ),
+            client_id=_required(value("client_id", "DESKTOP_CLIENT_ID"), "DESKTOP_CLIENT_ID", "this client's ID"),
             authority=authority_url(_required(value("authority", "AUTHORITY"), "AUTHORITY", "https://<host>/<tenant>")),
             api_url=https_url(value("api_url", "API_URL", _API_URL)),
             api_scope=value("api_scope", "API_SCOPE"),
@@ -81,7 +79,7 @@ def read(options: argparse.Namespace, environ: Mapping[str, str]) -> DesktopSett
 
 
 def default_cache(environ: Mapping[str, str], *, plain_text: bool, platform: str = sys.platform) -> Path:
-    """The token cache in this user's own folder. Encrypted and plain text don't share a file."""
+    """The token cache's place in this user's folder. Encrypted and plain-text caches have different names."""
     name = "tokens.json" if plain_text else "tokens.bin"
     home = Path(environ.get("HOME") or Path.home())
     if platform == "win32":

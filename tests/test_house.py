@@ -33,6 +33,7 @@ ROOMS = {
     "wording": ("accounts",),
     "sealing": ("errors",),
     "settings_parsers": (),
+    "token_cache_schema": (),
     "settings": ("errors", "sealing", "settings_parsers"),
     "log_redaction": ("settings",),
     "session": ("accounts", "clock", "errors", "sealing", "settings"),
@@ -40,7 +41,7 @@ ROOMS = {
     "clients": ("clock", "errors", "settings", "telemetry"),
     "identity": (
         *("accounts", "clients", "clock", "error_codes", "errors", "sealing", "settings", "settings_parsers"),
-        *("store", "telemetry"),
+        *("store", "telemetry", "token_cache_schema"),
     ),
     "monitoring": ("clients", "errors", "settings", "store"),
     "sweep_queue": ("clients", "store"),

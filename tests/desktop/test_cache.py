@@ -1,4 +1,4 @@
-"""The token cache on disk: private, whole, and nobody's change is lost."""
+"""The token cache on disk: private and whole, and no client loses what another wrote."""
 
 import json
 import os
@@ -16,18 +16,18 @@ from desktop.lock import FileLock, LockBusy
 from tests.desktop.desk import BEN, Desk
 
 ROOT = Path(__file__).parents[2]
-# A client that keeps its own copy of the cache, and stores one account after the other.
+# A client that stores one account after the other.
 WRITER = """
 import sys, time
 from pathlib import Path
 from desktop.cache import open_cache
 cache = open_cache(Path(sys.argv[1]), plain_text=True)
 for number in range(int(sys.argv[3])):
-    entry = {"home_account_id": f"{sys.argv[2]}-{number}", "environment": "e", "realm": "r"}
+    entry = {"home_account_id": f"{sys.argv[2]}-{number}", "environment": "e", "realm": "r", "authority_type": "MSSTS"}
     cache.modify("Account", entry, entry)
     assert list(cache.search("Account", query={"home_account_id": f"{sys.argv[2]}-{number}"})), "lost at once"
 """
-# One that is killed in the middle of a change.
+# A client that is killed in the middle of a change.
 DIES = """
 import os, signal, sys
 from pathlib import Path
@@ -39,7 +39,7 @@ with FileLock(Path(sys.argv[1])):
 
 
 def start(code: str, *argv: str) -> subprocess.Popen[str]:
-    """Another client."""
+    """Starts another client."""
     return subprocess.Popen([sys.executable, "-c", code, *argv], cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
@@ -56,7 +56,7 @@ def test_clients_at_once_lose_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_client_that_is_killed_leaves_no_lock_behind(tmp_path: Path) -> None:
-    """While it lives others wait; the moment it is gone they go on."""
+    """Others wait while it lives, and go on once it is gone."""
     lock = tmp_path / "tokens.json.lock"
     with start(DIES, str(lock)) as client:
         assert client.stdout is not None
@@ -70,7 +70,7 @@ def test_a_client_that_is_killed_leaves_no_lock_behind(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
 def test_the_file_is_this_users_alone(desk: Desk) -> None:
-    """0600, also when a file with other modes lay there."""
+    """Mode 0600, even when the file had another mode before."""
     desk.cache_file.write_text("{}")
     desk.cache_file.chmod(0o644)
     desk.login(BEN)
@@ -78,19 +78,9 @@ def test_the_file_is_this_users_alone(desk: Desk) -> None:
     assert {each.name for each in desk.cache_file.parent.iterdir()} == {"tokens.json", "tokens.json.lock"}
 
 
-@pytest.mark.parametrize("content", ["no cache", "[1, 2]"])
-def test_a_file_that_is_no_cache_is_said(desk: Desk, content: str) -> None:
-    """Exit code 1 and what to do; it is not overwritten."""
-    desk.cache_file.write_text(content)
-    for argv in (["accounts"], ["me"], ["login", "--flow", "device-code"]):
-        ran = desk.run(*argv, "--json")
-        assert (ran.code, ran.json["error"]["code"]) == (1, "cache_unreadable")
-    assert desk.cache_file.read_text() == content
-
-
 @pytest.mark.skipif(sys.platform != "linux" or bool(find_spec("gi")), reason="here tokens can be encrypted")
 def test_plain_text_is_by_choice_only(desk: Desk) -> None:
-    """Where nothing encrypts, exit code 2 and both ways out; no file is made."""
+    """Where nothing encrypts: exit code 2, both remedies, and no file."""
     del desk.environ["UNDERSTUDY_PLAIN_TEXT_CACHE"]
     ran = desk.run("accounts", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (2, "no_encryption")
@@ -100,9 +90,76 @@ def test_plain_text_is_by_choice_only(desk: Desk) -> None:
 
 
 def test_what_one_client_stores_the_other_sees(tmp_path: Path) -> None:
-    """Both were open before."""
+    """Although both opened the cache before."""
     one, other = (open_cache(tmp_path / "tokens.json", plain_text=True) for _ in range(2))
-    entry = {"home_account_id": "a", "environment": "e", "realm": "r"}
+    entry = {"home_account_id": "a", "environment": "e", "realm": "r", "authority_type": "MSSTS"}
     assert list(other.search("Account")) == []
     one.modify("Account", entry, entry)
     assert list(other.search("Account")) == [entry]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("there", ["file", "nothing", "no folder"])
+def test_a_link_stays_a_link_and_its_target_is_written(desk: Desk, tmp_path: Path, there: str) -> None:
+    """Also when the target does not exist yet. It has mode 0600, and only the lock is beside it."""
+    target = tmp_path / "elsewhere" / "real.json"
+    if there != "no folder":
+        target.parent.mkdir()
+    if there == "file":
+        target.write_text("{}")
+        target.chmod(0o644)
+    desk.cache_file.symlink_to(Path("elsewhere") / "real.json")
+    desk.login(BEN)
+    assert desk.cache_file.is_symlink()
+    assert BEN in target.read_text()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert {each.name for each in target.parent.iterdir()} == {"real.json", "real.json.lock"}
+    assert desk.run("accounts").out == f"{BEN}\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_and_its_target_share_one_lock(tmp_path: Path) -> None:
+    """Two clients write by different names; nothing is lost."""
+    (tmp_path / "link.json").symlink_to("tokens.json")
+    clients = [start(WRITER, str(tmp_path / name), name[0], "25") for name in ("tokens.json", "link.json")]
+    for client in clients:
+        client.communicate(timeout=60)
+    assert len(json.loads((tmp_path / "tokens.json").read_text())["Account"]) == 50
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+@pytest.mark.parametrize("obstacle", ["loop", "lock", "folder"])
+def test_a_place_that_cannot_be_used_is_said(desk: Desk, obstacle: str) -> None:
+    """Links in a circle, a folder in the lock's place, a file in the folder's: exit code 2."""
+    if obstacle == "loop":
+        desk.cache_file.symlink_to(desk.cache_file.name)
+    elif obstacle == "lock":
+        desk.cache_file.with_name("tokens.json.lock").mkdir()
+    else:
+        desk.cache_file.write_text("{}")
+        desk.environ["UNDERSTUDY_CACHE"] += "/tokens.json"
+    ran = desk.run("accounts", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (2, "usage")
+    assert "--cache" in ran.json["error"]["remedy"]
+
+
+def test_what_a_killed_client_left_half_written_does_not_stay(desk: Desk) -> None:
+    """Its new file is replaced by the next save."""
+    left = desk.cache_file.with_name("tokens.json.new")
+    left.write_text('{"Acc')
+    assert desk.login(BEN).code == 0
+    assert not left.exists()
+
+
+def test_two_writers_lose_the_sign_in_under_strict_rotation(desk: Desk, tmp_path: Path) -> None:
+    """docs/desktop.md says so: the second to redeem a refresh token ends the sign-in for both."""
+    desk.tenant.change_settings(rotation="strict")
+    desk.login(BEN)
+    content = json.loads(desk.cache_file.read_text()) | {"AccessToken": {}}
+    copy = tmp_path / "copy.json"
+    for file in (desk.cache_file, copy):
+        file.write_text(json.dumps(content))
+    assert desk.run("token").code == 0
+    desk.environ["UNDERSTUDY_CACHE"] = str(copy)
+    assert "AADSTS70000" in desk.run("token").err
+    assert desk.tenant.log()["families_revoked"] == 1

@@ -35,7 +35,7 @@ def test_login_waits_with_progress_until_somebody_allows_it(desk: Desk) -> None:
     terminal = SlowPerson(BEN)
     ran = desk.run("login", "--flow", "device-code", err=terminal)
     assert ran.code == 0
-    assert re.search(r"\rWaiting .* \d+ s more", ran.err)
+    assert re.search(r"\rWaiting .* expires in \d+ s", ran.err)
     assert ran.err.endswith("\r\x1b[K")
 
 

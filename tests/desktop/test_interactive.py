@@ -11,7 +11,7 @@ def test_login_by_the_browser(desk: Desk) -> None:
     ran = desk.run("login", "--flow", "interactive", open_browser=person)
     assert ran.code == 0
     assert f"{BEN} is signed in" in ran.out
-    assert "Sign in in the window that opens." in ran.err
+    assert "A browser opens: sign in there." in ran.err
     assert person.thread is not None
     person.thread.join(10)
     assert "You are signed in" in person.pages[0]

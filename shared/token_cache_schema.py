@@ -1,0 +1,66 @@
+"""MSAL's "unified schema" of a token cache: what the SDK reads from one without asking. No MSAL here."""
+
+import json
+from typing import Any
+
+_OWNED = ("home_account_id", "environment")
+_NEEDED = {
+    "Account": (*_OWNED, "realm", "authority_type"),
+    "AccessToken": (*_OWNED, "client_id", "realm", "target", "secret", "expires_on"),
+    "IdToken": (*_OWNED, "client_id", "secret"),
+    "RefreshToken": (*_OWNED, "client_id", "secret"),
+}
+_OPTIONAL = ("username", "realm", "target", "ext_cache_key")
+_TIMES = ("expires_on", "extended_expires_on", "cached_at", "refresh_on")
+_LONGEST_TIME = 11
+_DEEPEST_VALUE = 8
+
+
+def check_token_cache(text: str) -> None:
+    """Raises ValueError unless `text` is a cache in MSAL's unified schema: sections of entries by key.
+
+    Every entry has the fields that MSAL reads without asking, in the types that it expects (token_cache.py and
+    application.py of MSAL for Python 1.39). Sections and fields that MSAL doesn't read may hold anything, nested a few
+    levels deep: MSAL writes them back, by a recursion of its own.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("a token cache is not nested so deeply") from error
+    if not isinstance(content, dict) or not all(_is_section(*each) for each in content.items()):
+        raise ValueError("not a token cache")
+
+
+def _is_section(name: str, section: object) -> bool:
+    return isinstance(section, dict) and all(_is_entry(name, entry) for entry in section.values())
+
+
+def _is_entry(section: str, entry: object) -> bool:
+    if not isinstance(entry, dict) or not _nests_at_most(_DEEPEST_VALUE, entry):
+        return False
+    times = (*_TIMES, "last_modification_time") if section == "RefreshToken" else _TIMES
+    return (
+        all(isinstance(entry.get(name), str) for name in _NEEDED.get(section, ()))
+        and all(isinstance(entry.get(name), str | None) for name in _OPTIONAL)
+        and all(_is_time(entry.get(name, "0")) for name in times)
+        # MSAL asserts it before it removes a token.
+        and ("secret" not in _NEEDED.get(section, ()) or entry.get("credential_type") == section)
+        and _is_sendable(entry)
+    )
+
+
+def _is_time(value: object) -> bool:
+    return str(value).isascii() and str(value).isdigit() and len(str(value)) <= _LONGEST_TIME
+
+
+def _is_sendable(entry: dict[str, Any]) -> bool:
+    """Tokens are printable ASCII (RFC 6749, appendix A). MSAL sends the account's id in the header X-AnchorMailbox."""
+    secret, account = str(entry.get("secret", "")), str(entry.get("home_account_id", ""))
+    return (
+        secret.isascii() and secret.isprintable() and account.isprintable() and all(each < "\u0100" for each in account)
+    )
+
+
+def _nests_at_most(levels: int, value: object) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return not inner or (levels > 0 and all(_nests_at_most(levels - 1, each) for each in inner))
