@@ -6,6 +6,7 @@ import pytest
 from azure.storage.queue import QueueServiceClient
 
 from localdev.azurite import Azurite
+from shared.identity.rate_limit import RateLimit
 from shared.sweep_queue import SWEEP_SLOTS
 from tests.running_app import RunningApp
 
@@ -45,6 +46,28 @@ def test_duplicate_messages_sweep_nobody_twice(app: RunningApp) -> None:
     app.host.fire("sweep")
     drain(app)
     assert app.tenant.log()["refresh_tokens_redeemed"] == 1
+
+
+def test_a_slot_that_must_wait_for_the_tenant_gives_its_message_back(app: RunningApp, azurite: Azurite) -> None:
+    """Retry-After of 90 s: the function ends at once; a message that is hidden until then takes the slot up again."""
+    app.services.rate_limit = RateLimit(clock=lambda: app.clock().timestamp())
+    app.services.wait = lambda seconds: pytest.fail(f"waited {seconds} s")
+    people = ("ada@contoso.example", "ben@contoso.example")
+    for username in people:
+        app.browser().sign_in(username)
+    app.clock.move(minutes=7)
+    app.tenant.add_fault("token", "throttle", retry_after=90, times=1)
+    app.host.fire("sweep")
+    drain(app)
+    assert app.tenant.log()["refresh_tokens_redeemed"] == 0
+    with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
+        queue = queues.get_queue_client(SWEEP_SLOTS)
+        assert queue.get_queue_properties().approximate_message_count == 1
+        assert queue.receive_message() is None
+    app.clock.move(seconds=120)
+    app.host.fire("sweep")
+    drain(app)
+    assert app.tenant.log()["refresh_tokens_redeemed"] == len(people)
 
 
 def test_a_message_for_no_slot_fails_and_harms_nobody(app: RunningApp) -> None:

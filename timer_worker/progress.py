@@ -1,5 +1,6 @@
 """What the slots of one sweep share: may another turn begin, whom to skip, and what has happened so far."""
 
+import math
 import threading
 import time
 from collections import Counter
@@ -18,6 +19,7 @@ class Progress:
 
     Args:
         time_limit: nobody's turn begins later than this.
+        longest_wait: seconds; when the tenant asks for a longer pause, the sweep ends and says when to go on.
 
     Attributes:
         handing_out: held by the slot that hands out turns.
@@ -25,16 +27,18 @@ class Progress:
         reasons: people by outcome and code.
         oldest_overdue: seconds.
         stopped: why the sweep ends early, or "".
-        seconds: since the sweep began.
+        resume_after: seconds after which the sweep shall go on; None when it need not.
     """
 
-    def __init__(self, app: Services, *, time_limit: timedelta) -> None:
+    def __init__(self, app: Services, *, time_limit: timedelta, longest_wait: float = math.inf) -> None:
         self.app = app
         self.handing_out = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.oldest_overdue = 0.0
         self.stopped = ""
+        self.resume_after: float | None = None
+        self._longest_wait = longest_wait
         self._began = time.monotonic()
         self._ends_at = self._began + time_limit.total_seconds()
         self._first = threading.Lock()
@@ -51,7 +55,7 @@ class Progress:
         """No further person's turn may begin."""
         if not self.stopped and time.monotonic() >= self._ends_at:
             self.stop("time_limit")
-        return bool(self.stopped)
+        return bool(self.stopped) or self.resume_after is not None
 
     def stop(self, reason: str) -> None:
         """Ends the sweep early; who was not reached stays due. The first reason stands."""
@@ -90,7 +94,9 @@ class Progress:
 
     def _take_turn(self, account: Account) -> Turn | None:
         while seconds := self.app.rate_limit.seconds_to_wait():
-            if time.monotonic() + seconds >= self._ends_at:
+            if seconds > self._longest_wait:
+                self.resume_after = max(seconds, self.resume_after or 0.0)
+            elif time.monotonic() + seconds >= self._ends_at:
                 self.stop("the tenant throttles or fails for longer than this sweep may last")
             if self.must_stop():
                 return None

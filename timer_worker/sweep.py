@@ -6,6 +6,7 @@ somebody lowered it meanwhile.
 """
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,13 +18,14 @@ from shared.accounts import Outcome, all_slots
 from shared.errors import StoreError
 from shared.services import Services
 from shared.store import Slot, SweepRecord
-from shared.sweep_queue import due_slots, queue_slots
+from shared.sweep_queue import SWEEP_SLOTS, due_slots, queue_slots
 from timer_worker.progress import Progress
 from timer_worker.slot_run import SlotRun
 from timer_worker.tasks import TASKS, Task, scopes_nobody_is_asked_for
 
 CLAIM = timedelta(minutes=10)  # a crashed sweep's slot falls due again by itself after this
 TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout and CLAIM are longer
+LONGEST_WAIT_SECONDS = 10.0  # for a slot from the queue
 _SLOTS_AT_A_TIME = 4  # one hands out turns, the others see theirs through: more only hold more rows in memory
 _UNEVENTFUL = {Outcome.FRESH.value, Outcome.CACHED.value, Outcome.CONFLICT.value, "deleted"}
 _MOST_REASONS = 5
@@ -36,14 +38,21 @@ class Sweep:
 
     Args:
         tasks: the background work.
-        time_limit: nobody's turn begins later than this.
+        time_limit, longest_wait: see Progress.
     """
 
-    def __init__(self, app: Services, *, tasks: Sequence[Task] = TASKS, time_limit: timedelta = TIME_LIMIT) -> None:
+    def __init__(
+        self,
+        app: Services,
+        *,
+        tasks: Sequence[Task] = TASKS,
+        time_limit: timedelta = TIME_LIMIT,
+        longest_wait: float = math.inf,
+    ) -> None:
         self._app = app
         self._tasks = tasks
         self._started_at = app.now()
-        self._progress = Progress(app, time_limit=time_limit)
+        self._progress = Progress(app, time_limit=time_limit, longest_wait=longest_wait)
         self._storage_failure = ""
 
     def run(self, slots: Sequence[Slot]) -> SweepRecord | None:
@@ -61,6 +70,11 @@ class Sweep:
             record = self._keep_record(len(claims))
             note(record.slots, record.counts, record.seconds, record.oldest_overdue, record.stopped)
         return record
+
+    @property
+    def resume_after(self) -> float | None:
+        """Seconds after which the sweep shall go on, because the tenant asked for a pause; None when it is through."""
+        return self._progress.resume_after
 
     def _claim(self, slot: Slot) -> Slot | None:
         until = self._app.now() + CLAIM
@@ -116,12 +130,20 @@ def run_tick(app: Services) -> None:
 def sweep_slot(name: str, app: Services) -> SweepRecord | None:
     """Sweeps one slot if it is still due. None when it isn't, or somebody else has it.
 
+    When the tenant asks for a long pause, the slot is not waited for: execution time is paid for. A message that nobody
+    sees until then goes back on the queue.
+
     Raises:
-        ValueError: there is no such slot.
+        ValueError: there is no such slot. StoreUnavailable.
     """
     if name not in all_slots():
         raise ValueError(f"{name[:40]!r} is not a slot")
-    return Sweep(app).run([slot for slot in due_slots(app.store, app.now()) if slot.name == name])
+    sweep = Sweep(app, longest_wait=LONGEST_WAIT_SECONDS)
+    record = sweep.run([slot for slot in due_slots(app.store, app.now()) if slot.name == name])
+    if sweep.resume_after is not None:
+        logger.warning("slot %s goes on in %.0f s: the tenant asks for a pause", name, sweep.resume_after)
+        app.queues.send(SWEEP_SLOTS, name, after=sweep.resume_after)
+    return record
 
 
 def _log(record: SweepRecord, reasons: Counter[str]) -> None:

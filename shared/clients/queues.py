@@ -1,5 +1,7 @@
 """Messages on Storage queues: the only calls of the Queues SDK. Text is base64, as the Functions host expects it."""
 
+import math
+
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64EncodePolicy
 
@@ -12,11 +14,11 @@ class Queues:
     def __init__(self, service: QueueServiceClient) -> None:
         self._service = service
 
-    def send(self, queue: str, text: str) -> None:
-        """Puts one message. Raises StoreUnavailable."""
+    def send(self, queue: str, text: str, *, after: float = 0.0) -> None:
+        """Puts one message, which nobody sees before so many seconds have passed. Raises StoreUnavailable."""
         client = self._service.get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy())
         try:
-            self._send(client, text)
+            self._send(client, text, math.ceil(after))
         except HttpResponseError as error:
             raise StoreUnavailable(
                 f"send to {queue}", error.status_code, str(getattr(error, "error_code", "") or "")
@@ -29,9 +31,9 @@ class Queues:
         self._service.close()
 
     @staticmethod
-    def _send(client: QueueClient, text: str) -> None:
+    def _send(client: QueueClient, text: str, after: int) -> None:
         try:
-            client.send_message(text)
+            client.send_message(text, visibility_timeout=after)
         except ResourceNotFoundError:
             client.create_queue()
-            client.send_message(text)
+            client.send_message(text, visibility_timeout=after)
