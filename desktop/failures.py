@@ -1,30 +1,23 @@
-"""Why a command did not do what it was asked for: one kind of error, with the exit code that goes with it."""
+"""Why a command failed: one error, with the exit code of the program."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from shared.error_codes import EntraError, code_of, explain
+from desktop.error_texts import ERROR_TEXTS
+from shared.error_codes import EntraError, code_of, explain, explain_answer
 
 FAILED = 1
 USAGE = 2
 INTERACTION_NEEDED = 3
-
-# A person has to do something in a browser; no other answer of this program can help.
-_INTERACTION = frozenset(
-    {
-        "50058", "50072", "50074", "50076", "50079", "50158", "50173", "65001", "70008", "70043", "700082",
-        "interaction_required", "login_required", "consent_required", "no_account", "no_refresh_token",
-    }
-)  # fmt: skip
 
 
 class Failed(Exception):
     """A command failed.
 
     Attributes:
-        code: an AADSTS number as text, an OAuth error, MSAL's client-side error, or a word of ours.
+        code: a code of shared/error_codes.py or desktop/error_texts.py, or a word that the caller explains.
         reference: a correlation id to quote, or "".
-        meaning: what happened, and who can fix it how.
+        meaning: what happened, who can fix it, and how.
         exit_code: FAILED, USAGE or INTERACTION_NEEDED.
         next_step: the command to run next, or "".
     """
@@ -41,14 +34,20 @@ class Failed(Exception):
         super().__init__(code)
         self.code = code
         self.reference = reference
-        self.meaning = meaning or explain(code)
-        self.exit_code = exit_code or (INTERACTION_NEEDED if code in _INTERACTION else FAILED)
+        self.meaning = meaning or ERROR_TEXTS.get(code) or explain(code)
+        self.exit_code = exit_code or self.meaning.exit_code
         self.next_step = next_step
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], *, next_step: str = "") -> "Failed":
-        """From an error answer of MSAL. Its description is left out: it may hold whatever somebody put there."""
-        failed = cls(code_of(answer), reference=str(answer.get("correlation_id", ""))[:64])
+        """The failure for an error answer of MSAL. Its description is left out, as it may hold any text.
+
+        Args:
+            next_step: the command to run when only a person in a browser can help.
+        """
+        failed = cls(
+            code_of(answer), meaning=explain_answer(answer), reference=str(answer.get("correlation_id", ""))[:64]
+        )
         failed.next_step = next_step if failed.exit_code == INTERACTION_NEEDED else ""
         return failed
 
@@ -76,5 +75,5 @@ class Failed(Exception):
 
 
 def usage(happened: str, remedy: str) -> Failed:
-    """A command, an option or a setting that makes no sense."""
+    """The failure for a command, an option or a setting that makes no sense."""
     return Failed("usage", meaning=EntraError("you", happened, remedy), exit_code=USAGE)

@@ -9,7 +9,7 @@ from shared.clients.graph import Graph
 from shared.errors import Conflict, GraphError, SignInRequired
 from shared.identity import Caller
 from shared.services import Services
-from web_api.interaction import needed
+from web_api.interaction import interaction_refusal
 from web_api.on_behalf_of import token_for
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def of(caller: Caller, app: Services) -> dict[str, Any]:
     try:
         profile, account = _asked(caller, app)
     except SignInRequired as error:
-        raise needed(error, app.settings) from error
+        raise interaction_refusal(error, app.settings) from error
     return {"profile": profile, "background": _background(account)}
 
 

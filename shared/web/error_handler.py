@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import azure.functions as func
 
 from shared import telemetry
+from shared.accounts import Outcome
 from shared.error_codes import explain
 from shared.errors import (
     BearerRefused,
@@ -118,7 +119,7 @@ def _as_refused(error: UnderstudyError) -> RequestRefused:
     if isinstance(error, SettingsError):
         return _Failed(" ".join(error.problems), code="settings", title="This app is not set up yet")
     if isinstance(error, Misconfigured):
-        meaning = explain(error.code)
+        meaning = explain(error.code, outcome=Outcome.MISCONFIGURED)
         return _Failed(f"{meaning.happened} {meaning.remedy}", code="misconfigured", reference=error.correlation_id)
     if isinstance(error, Unreadable):
         return _Failed("Your stored sign-in can't be opened at present. Sign in again to renew it.", code="unreadable")

@@ -1,11 +1,9 @@
-"""The pages for what can go wrong in a browser: what happened, what to do, and the button that helps most.
-
-Keyed by the error's code (see errors.RequestRefused), by kind where many codes mean the same to a person.
-"""
+"""The pages that a browser shows for errors: what happened, what to do, and the button that helps most."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shared.error_codes import explain
 from shared.errors import RequestRefused, SignInFailed
 
 _HOME = "To the first page"
@@ -13,11 +11,11 @@ _HOME = "To the first page"
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a page about a problem says.
+    """The words of one page.
 
     Attributes:
         steps: what to do, in order.
-        button, path: the one thing to press, and where it leads.
+        button, path: the label of the page's one button, and where it leads.
     """
 
     title: str
@@ -76,7 +74,6 @@ _UNREACHABLE = Advice(
     "Try again",
     "/signin",
 )
-_AGAIN = "Sign in again"
 _NOT_SIGNED_IN = Advice(
     "Sign in to see this page",
     "You are not signed in, or you have been away for so long that you were signed out here.",
@@ -91,17 +88,17 @@ _NOT_OPERATOR = Advice(
     "To your own page",
 )
 
-_BY_CODE: Mapping[str, Advice] = {
-    "65004": _DECLINED,
-    "access_denied": _DECLINED,
-    "90094": _NEEDS_ADMINISTRATOR,
+PAGES: Mapping[str, Advice] = {
+    # by `page` of shared/error_codes.py
+    "declined": _DECLINED,
+    "needs_administrator": _NEEDS_ADMINISTRATOR,
+    "foreign_tenant": _FOREIGN_TENANT,
+    "expired": _EXPIRED,
+    # by the code of a RequestRefused of our own
     "tenant_not_allowed": _FOREIGN_TENANT,
-    "50020": _FOREIGN_TENANT,
     "unknown_flow": _NO_FLOW,
     "mismatch": _NO_FLOW,
     "empty_answer": _NO_FLOW,
-    "70008": _EXPIRED,
-    "54005": _EXPIRED,
     "identity_provider": _UNREACHABLE,
     "not_signed_in": _NOT_SIGNED_IN,
     "not_an_operator": _NOT_OPERATOR,
@@ -109,19 +106,14 @@ _BY_CODE: Mapping[str, Advice] = {
 
 
 def advice_for(problem: RequestRefused) -> Advice:
-    """What the page says."""
+    """The page for a refused request: its code's own page, else a general one with the error's words."""
     if isinstance(problem, SignInFailed) and problem.status == 503:
         return _UNREACHABLE
-    known = _BY_CODE.get(problem.code)
-    if known:
-        return known
+    page = explain(problem.code).page or problem.code
+    if page in PAGES:
+        return PAGES[page]
     if problem.status == 401:
-        return Advice(problem.title, problem.detail, (), _AGAIN, "/signin")
+        return Advice(problem.title, problem.detail, (), "Sign in again", "/signin")
     if isinstance(problem, SignInFailed):
         return Advice(problem.title, problem.detail, (), "Start again", "/signin")
     return Advice(problem.title, problem.detail)
-
-
-def known_codes() -> frozenset[str]:
-    """Every code that has a page of its own."""
-    return frozenset(_BY_CODE)
