@@ -1,7 +1,7 @@
 """The one table of error codes: what each means, who can fix it, and what every part of this app does about it.
 
-A code is an AADSTS number as text, an OAuth error, or a word of ours. To teach the app a new one, add a row here. A
-number without a row is treated as its OAuth error is: Microsoft adds and changes numbers at any time.
+A code is an AADSTS number as text, an OAuth error, or a word of ours. To teach the app a new one, add a row here.
+Microsoft adds and changes numbers at any time: a number without a row is treated like the OAuth error beside it.
 
 Sources: "Microsoft Entra authentication and authorization error codes" (the numbers); "Unexpected error when performing
 consent to an application" (90093, 90094); "Microsoft identity platform application authentication certificate
@@ -72,8 +72,10 @@ _busy = partial(EntraError, "nobody", outcome=Outcome.THROTTLED)
 _fault = partial(EntraError, "nobody", outcome=Outcome.UNAVAILABLE)
 _interactive = partial(EntraError, "you", prompt="login")
 
-ERROR_CODES: Mapping[str, EntraError] = {
+# What identity providers answer with.
+_ANSWERED: Mapping[str, EntraError] = {
     # One more step, which the tenant asks for by itself: nobody has to type a password for a second factor.
+    "50015": _step_up("Somebody has to agree for your age group.", "Sign in again and follow the page."),
     "50072": _step_up("Your organisation asks you to set up a second factor.", "Sign in again and set it up."),
     "50074": _step_up("Your organisation asks for a second factor.", "Sign in again and confirm with it."),
     "50076": _step_up("Your organisation asks for a second factor.", "Sign in again and confirm with it."),
@@ -95,6 +97,7 @@ ERROR_CODES: Mapping[str, EntraError] = {
     "50133": _sign_in("Your password changed or expired.", "Sign in again."),
     "50139": _sign_in("Your sign-in with another provider is missing.", "Sign in again."),
     "50173": _sign_in("Your sign-in was revoked, or your password changed.", "Sign in again."),
+    "50197": _sign_in("Your account could not be found.", "Sign in again."),
     "51006": _sign_in("Your sign-in lacks Windows authentication.", "Sign in again."),
     "70000": _sign_in("Your sign-in is no longer accepted.", "Sign in again."),
     "70008": _sign_in("The sign-in has expired.", "Sign in again.", page="expired"),
@@ -102,7 +105,6 @@ ERROR_CODES: Mapping[str, EntraError] = {
         "The token that came with the request has expired.", "Get a fresh one, then try again.", exit_code=1
     ),
     "700082": _sign_in("Your sign-in was not used for too long.", "Sign in again."),
-    "no_refresh_token": _sign_in("Nothing is stored that could be renewed.", "Sign in again."),
     "invalid_grant": _sign_in("Your sign-in is no longer accepted.", "Sign in again.", exit_code=1),
     # The account or its password; a sign-in with user name and password meets these too.
     "50034": _password("There is no such account in this directory.", "Check the spelling, or use another account."),
@@ -123,7 +125,7 @@ ERROR_CODES: Mapping[str, EntraError] = {
         "An administrator must agree to this app first.", "Ask your administrator to grant consent."
     ),
     "90095": _admin_consent(
-        "An administrator must agree to this app first.", "Ask your administrator, or send the request they offer."
+        "An administrator must agree to this app first.", "Ask your administrator, or let the sign-in page do so."
     ),
     # What else an administrator decides: who may use the app, where, and with which device.
     "16000": _administrator("This account is not in this organisation.", "Use another account, or have it invited."),
@@ -159,7 +161,7 @@ ERROR_CODES: Mapping[str, EntraError] = {
         "The app's client assertion can't be read.", "Check the app's certificate or managed identity."
     ),
     "700023": _credential("The app's client assertion is not for this tenant.", "Correct AUTHORITY, or the assertion."),
-    "700024": _credential("The app's client assertion has expired.", "Set the clock of the machine that signs it."),
+    "700024": _credential("The app's client assertion has expired.", "Check the clock of the machine that signs it."),
     "700025": _credential("This client is public and must present no secret.", "Remove its secret."),
     "700027": _credential("The app's certificate is not accepted.", "Upload it to the app registration."),
     "700211": _credential("No federated credential has this issuer.", "Correct the app's federated credential."),
@@ -199,27 +201,16 @@ ERROR_CODES: Mapping[str, EntraError] = {
     "invalid_tenant": _settings("The directory is unknown.", "Correct the tenant in AUTHORITY."),
     "unauthorized_client": _settings("The app may not do this here.", "Check CLIENT_ID and the app registration."),
     "unsupported_grant_type": _settings("The app may not do this here.", "Check AUTHORITY and the app registration."),
-    "other_client": _settings(
-        "The stored sign-in belongs to another app registration or cloud.",
-        "Restore CLIENT_ID and AUTHORITY, or let the person sign in again.",
-        affects="person",
-    ),
     # Once put in front of any other number, for the person's faults as well: its OAuth error tells whose it is.
     "70002": EntraError(
         "operator", "The app could not prove who it is.", "Allow public client flows, or give the app its secret."
     ),
-    # Words of ours for what is stored and can't be opened.
-    "forged": _unreadable("What is stored was changed, or was moved here from another row.", "Restore the row."),
-    "malformed": _unreadable("What is stored is damaged.", "Restore the row, or let the person sign in again."),
-    "token_cache": _unreadable("What is stored is not a token cache.", "Let the person sign in again."),
-    "unknown_key": _unreadable("Sealed with a key that is not in ENCRYPTION_KEYS.", "Put the key back."),
     # Nobody can do anything but wait. 50196 and 90033 come as `invalid_grant`, though the sign-in is good.
     "50196": _busy("Too many requests in a short time.", "Wait a few minutes."),
     "90055": _busy("Too many requests in a short time.", "Wait a few minutes."),
     "90033": _fault("Microsoft Entra has a passing fault.", "Wait a few minutes."),
     "server_error": _fault("The identity provider has a fault.", "Try again in a moment."),
     "temporarily_unavailable": _fault("The identity provider is busy.", "Try again in a moment."),
-    "unparsable": _fault("The answer can't be read.", "Try again in a moment."),
     # Only a sign-in ends with these, never a silent request.
     "50126": _interactive("User name or password is wrong.", "Try again, or reset your password."),
     "54005": _interactive("This sign-in link was used already.", "Start again from the first page.", page="expired"),
@@ -232,12 +223,32 @@ ERROR_CODES: Mapping[str, EntraError] = {
     "expired_token": _interactive("The code has expired.", "Start again and use the new code in time."),
 }
 
+# Words of ours, for what never reached an identity provider or never came back. In an answer they mean nothing.
+_OURS: Mapping[str, EntraError] = {
+    "no_refresh_token": _sign_in("Nothing is stored that could be renewed.", "Sign in again."),
+    "other_client": _settings(
+        "The stored sign-in belongs to another app registration or cloud.",
+        "Restore CLIENT_ID and AUTHORITY, or let the person sign in again.",
+        affects="person",
+    ),
+    "unparsable": _fault("The answer can't be read.", "Try again in a moment."),
+    # What is stored can't be opened.
+    "forged": _unreadable("What is stored was changed, or was moved here from another row.", "Restore the row."),
+    "malformed": _unreadable("What is stored is damaged.", "Restore the row, or let the person sign in again."),
+    "token_cache": _unreadable("What is stored is not a token cache.", "Let the person sign in again."),
+    "unknown_key": _unreadable("Sealed with a key that is not in ENCRYPTION_KEYS.", "Put the key back."),
+}
+
+ERROR_CODES: Mapping[str, EntraError] = {**_ANSWERED, **_OURS}
+
 # What to say of a code that nobody has heard of: by the outcome it came with.
 _UNHEARD_OF: Mapping[Outcome, EntraError] = {
     Outcome.SIGN_IN_REQUIRED: _sign_in(
         "Your sign-in is no longer accepted.", "Sign in again; if that fails, quote the reference.", exit_code=1
     ),
-    Outcome.MISCONFIGURED: _settings("The identity provider refuses this app.", "Look up the code, and correct it."),
+    Outcome.MISCONFIGURED: _settings(
+        "The identity provider refuses this app.", "Look up the code in the log, then correct the app."
+    ),
     Outcome.UNREADABLE: _unreadable("What is stored can't be opened.", "Let the person sign in again."),
     Outcome.UNAVAILABLE: _fault("The last time failed; it is tried again.", "Wait."),
 }
@@ -247,20 +258,21 @@ def explain(code: str, *, outcome: Outcome = Outcome.SIGN_IN_REQUIRED) -> EntraE
     """The row of a code.
 
     Args:
-        outcome: which general words to give when the code has no row: sign_in_required, misconfigured, unreadable or
-            unavailable.
+        outcome: what the code came with: sign_in_required, misconfigured, unreadable or unavailable. A code without a
+            row gets the general row of that outcome.
     """
     return ERROR_CODES.get(code) or _UNHEARD_OF[outcome]
 
 
 def explain_answer(answer: Mapping[str, Any]) -> EntraError:
     """The row of an error answer: by its number, else by its OAuth error."""
-    return ERROR_CODES.get(code_of(answer)) or explain(str(answer.get("error", "")))
+    row = _ANSWERED.get(code_of(answer)) or _ANSWERED.get(str(answer.get("error", "")))
+    return row or _UNHEARD_OF[Outcome.SIGN_IN_REQUIRED]
 
 
 def outcome_of(answer: Mapping[str, Any]) -> Outcome | None:
     """How a silent acquisition ends with this error answer; None when neither its number nor its OAuth error says."""
-    rows = (ERROR_CODES.get(code) for code in (code_of(answer), str(answer.get("error", ""))))
+    rows = (_ANSWERED.get(code) for code in (code_of(answer), str(answer.get("error", ""))))
     return next((row.outcome for row in rows if row and row.outcome), None)
 
 
