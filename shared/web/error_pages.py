@@ -34,7 +34,7 @@ _DECLINED = Advice(
 )
 _NEEDS_ADMINISTRATOR = Advice(
     "An administrator must agree first",
-    "Your organisation lets only its administrators decide about the permissions that this app asks for.",
+    "In your organisation only an administrator can grant the permissions that this app asks for.",
     (
         "Ask your administrator to grant this app consent for your organisation, and quote the reference below.",
         "Sign in when they have done it.",
@@ -52,7 +52,7 @@ _FOREIGN_TENANT = Advice(
 )
 _NO_FLOW = Advice(
     "This sign-in can't be finished here",
-    "It began in another browser, more than ten minutes ago, or in one that keeps no cookies.",
+    "It began in another browser, or more than ten minutes ago, or this browser keeps no cookies.",
     (
         "Start again, and finish within ten minutes in the same browser.",
         "If it happens again, allow cookies for this site.",
@@ -62,29 +62,32 @@ _NO_FLOW = Advice(
 )
 _EXPIRED = Advice(
     "This sign-in has expired",
-    "Too much time passed before it came back to us, or its link was used once already.",
+    "It took too long to come back to us, or its link was used already.",
     ("Start again. You don't have to hurry: ten minutes are allowed.",),
     "Start again",
     "/signin",
 )
 _UNREACHABLE = Advice(
     "The sign-in service can't be reached",
-    "Your organisation's sign-in service does not answer at present. Nothing is wrong with your account.",
+    "Your organisation's sign-in service isn't answering. Nothing is wrong with your account.",
     ("Wait a minute, then try again.", "Background work goes on by itself as soon as the service is back."),
     "Try again",
     "/signin",
 )
 _NOT_SIGNED_IN = Advice(
     "Sign in to see this page",
-    "You are not signed in, or you have been away for so long that you were signed out here.",
+    "You are not signed in, or you were signed out because you were away for too long.",
     (),
     "Sign in",
     "/signin",
 )
 _NOT_OPERATOR = Advice(
     "This page is for operators",
-    "Your account does not have the role that it takes to see everybody's state.",
-    ("If you should have it, ask your administrator to assign it to you.", "Then sign in again: roles come with it."),
+    "Your account doesn't have the role that lets you see everybody's state.",
+    (
+        "If you need it, ask your administrator to assign it to you.",
+        "Then sign in again: that is when your roles are read.",
+    ),
     "To your own page",
 )
 
