@@ -29,7 +29,7 @@ def classify(answer: Mapping[str, Any]) -> Verdict:
     )
 
 
-def unanswered(error: Throttled | Unavailable) -> Verdict:
+def classify_failure(error: Throttled | Unavailable) -> Verdict:
     """The verdict when the answer can't be read, never came, or refuses the authority itself."""
     if isinstance(error, Throttled):
         return Verdict(Outcome.THROTTLED, code="throttled", retry_after=error.after)
@@ -38,7 +38,7 @@ def unanswered(error: Throttled | Unavailable) -> Verdict:
     return Verdict(Outcome.UNAVAILABLE, code=error.reason)
 
 
-def nothing_to_redeem(cache: SerializableTokenCache) -> Verdict:
+def classify_empty_cache(cache: SerializableTokenCache) -> Verdict:
     """The verdict when MSAL found no refresh token to send.
 
     A cache with a token for another client or host shows that our settings changed; the person did nothing wrong.

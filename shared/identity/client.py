@@ -13,7 +13,7 @@ from shared.accounts import Account, Outcome, Person, Source, Verdict, utc_now
 from shared.clients.http import HttpClient, Throttled, Unavailable
 from shared.errors import SignInFailed
 from shared.identity import token_caches
-from shared.identity.classification import classify, nothing_to_redeem, unanswered
+from shared.identity.classification import classify, classify_empty_cache, classify_failure
 from shared.identity.credentials import ClientCredential, client_credential
 from shared.identity.metadata import AuthorityRefused, Metadata
 from shared.identity.results import Acquired, Exchanged, SignedIn, person_of
@@ -114,7 +114,7 @@ class Identity:
                 list(account.scopes), accounts[0] if accounts else None, claims_challenge=claims or None
             )
         except (Throttled, Unavailable) as error:
-            return Acquired(unanswered(error))
+            return Acquired(classify_failure(error))
         return self._acquired(result, cache)
 
     def on_behalf_of(self, person: Person, token: str, *, claims: str = "") -> Exchanged:
@@ -135,7 +135,7 @@ class Identity:
                 token, list(self._settings.scopes), claims_challenge=claims or None
             )
         except (Throttled, Unavailable) as error:
-            return Exchanged(Acquired(unanswered(error)))
+            return Exchanged(Acquired(classify_failure(error)))
         acquired = self._acquired(result, cache)
         if not acquired.access_token:
             return Exchanged(acquired)
@@ -207,7 +207,7 @@ class Identity:
 
     def _acquired(self, result: dict[str, Any] | None, cache: SerializableTokenCache) -> Acquired:
         if result is None:
-            return Acquired(nothing_to_redeem(cache))
+            return Acquired(classify_empty_cache(cache))
         if "access_token" not in result:
             return Acquired(classify(result))
         fresh = result.get("token_source") == ConfidentialClientApplication._TOKEN_SOURCE_IDP
