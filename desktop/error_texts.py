@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from shared.error_codes import EntraError
 
 ERROR_TEXTS: Mapping[str, EntraError] = {
-    "no_account": EntraError("you", "Nobody is signed in here.", "Sign in."),
+    "no_account": EntraError("you", "Nobody is signed in here.", "Sign in.", exit_code=3),
     "nobody_answered": EntraError("you", "Nobody finished the sign-in in time.", "Start again."),
     "cancelled": EntraError("you", "Cancelled.", ""),
-    "authorization_declined": EntraError("you", "The sign-in was declined.", "Start again if that was a mistake."),
-    "expired_token": EntraError("you", "The code has expired.", "Start again and use the new code in time."),
     "unreachable": EntraError(
         "operator", "The identity provider can't be reached.", "Check the network, AUTHORITY and REQUESTS_CA_BUNDLE."
     ),

@@ -1,183 +1,294 @@
-"""What the numbers in Microsoft Entra's error answers mean, who can fix it, and how.
+"""The one table of error codes: what each means, who can fix it, and what every part of this app does about it.
 
-Source: "Microsoft Entra authentication and authorization error codes" and the pages on each grant. Used by the pages,
-    the
-operator's list and the desktop client, so that all of them say the same.
+A code is an AADSTS number as text, an OAuth error, or a word of ours. To teach the app a new one, add a row here.
+Microsoft adds and changes numbers at any time: a number without a row is treated like the OAuth error beside it.
+
+Sources: "Microsoft Entra authentication and authorization error codes" (the numbers); "Unexpected error when performing
+consent to an application" (90093, 90094); "Microsoft identity platform application authentication certificate
+credentials" and "Workload identity federation" (client assertions); RFC 6749, 4.1.2.1 and 5.2, RFC 8628, 3.5, and
+OpenID Connect Core 1.0, 3.1.2.6 (OAuth errors).
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any, Literal
 
+from shared.accounts import Outcome
+
 Fixer = Literal["you", "administrator", "operator", "nobody"]
+Reach = Literal["person", "tenant", "app"]
+Prompt = Literal["", "login", "consent"]
+Challenge = Literal["invalid_token", "insufficient_scope", "insufficient_user_authentication"]
+Page = Literal["", "declined", "needs_administrator", "foreign_tenant", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
 class EntraError:
-    """One kind of refusal.
+    """One row of the table.
 
     Attributes:
         fixer: who can help: the person, their tenant's administrator, whoever runs this app, or only time.
         happened: one sentence in plain words.
         remedy: what the fixer does.
+        outcome: of a silent acquisition that ends with this code; None leaves it to the OAuth error beside the number.
+        affects: how far a `misconfigured` outcome reaches. "person": this account alone. "tenant": everybody in its
+            tenant; with a single-tenant authority, everybody. "app": everybody, as the app's credential is refused.
+        prompt: OpenID Connect's `prompt` for the next sign-in; "" lets the tenant decide what to ask.
+        challenge: the bearer error that our API answers with (RFC 6750, 3.1; RFC 9470, 3) when there are no claims.
+        page: the page that a browser shows when a sign-in ends with this code; "" is the general one.
+        exit_code: of the desktop client; 3 when only a person in a browser can help.
     """
 
     fixer: Fixer
     happened: str
     remedy: str
+    _: KW_ONLY
+    outcome: Outcome | None = None
+    affects: Reach = "tenant"
+    prompt: Prompt = ""
+    challenge: Challenge = "invalid_token"
+    page: Page = ""
+    exit_code: Literal[1, 3] = 1
 
 
-_ERRORS: Mapping[str, EntraError] = {
-    "50076": EntraError("you", "Your organisation asks for a second factor.", "Sign in again and confirm with it."),
-    "50079": EntraError("you", "Your organisation asks you to set up a second factor.", "Sign in again and set it up."),
-    "50158": EntraError("you", "Your organisation asks for one more check.", "Sign in again."),
-    "50173": EntraError("you", "Your sign-in was revoked, or your password changed.", "Sign in again."),
-    "70043": EntraError("you", "Your sign-in is older than your organisation allows.", "Sign in again."),
-    "700082": EntraError("you", "Your sign-in was not used for too long.", "Sign in again."),
-    "70008": EntraError("you", "The sign-in has expired.", "Sign in again."),
-    "54005": EntraError("you", "This sign-in link was used already.", "Start again from the first page."),
-    "65001": EntraError("you", "You have not agreed to what this app wants to do.", "Sign in again and agree."),
-    "65004": EntraError("you", "You declined what this app asked for.", "Sign in again if you change your mind."),
-    "50126": EntraError("you", "User name or password is wrong.", "Try again, or reset your password."),
-    "50034": EntraError(
-        "you", "There is no such account in this directory.", "Check the spelling, or use another account."
+# Kinds of rows: what the rows of one group have in common. A row that differs says so itself.
+_SIGN_IN, _MISCONFIGURED = Outcome.SIGN_IN_REQUIRED, Outcome.MISCONFIGURED
+_STEP_UP: Challenge = "insufficient_user_authentication"
+_step_up = partial(EntraError, "you", outcome=_SIGN_IN, challenge=_STEP_UP, exit_code=3)
+_too_old = partial(EntraError, "you", outcome=_SIGN_IN, challenge=_STEP_UP, exit_code=3, prompt="login")
+_sign_in = partial(EntraError, "you", outcome=_SIGN_IN, exit_code=3, prompt="login")
+_password = partial(EntraError, "you", outcome=_SIGN_IN, prompt="login")
+_consent = partial(EntraError, "you", outcome=_SIGN_IN, challenge="insufficient_scope", exit_code=3, prompt="consent")
+_admin_consent = partial(
+    EntraError, "administrator", outcome=_SIGN_IN, challenge="insufficient_scope", page="needs_administrator"
+)
+_administrator = partial(EntraError, "administrator", outcome=_SIGN_IN, prompt="login")
+_credential = partial(EntraError, "operator", outcome=_MISCONFIGURED, affects="app")
+_settings = partial(EntraError, "operator", outcome=_MISCONFIGURED, affects="tenant")
+_unreadable = partial(EntraError, "operator", outcome=Outcome.UNREADABLE)
+_busy = partial(EntraError, "nobody", outcome=Outcome.THROTTLED)
+_fault = partial(EntraError, "nobody", outcome=Outcome.UNAVAILABLE)
+_interactive = partial(EntraError, "you", prompt="login")
+
+# What identity providers answer with.
+_ANSWERED: Mapping[str, EntraError] = {
+    # One more step, which the tenant asks for by itself: nobody has to type a password for a second factor.
+    "50015": _step_up("Somebody has to agree for your age group.", "Sign in again and follow the page."),
+    "50072": _step_up("Your organisation asks you to set up a second factor.", "Sign in again and set it up."),
+    "50074": _step_up("Your organisation asks for a second factor.", "Sign in again and confirm with it."),
+    "50076": _step_up("Your organisation asks for a second factor.", "Sign in again and confirm with it."),
+    "50078": _step_up("Your second factor was confirmed too long ago.", "Sign in again and confirm with it."),
+    "50079": _step_up("Your organisation asks you to set up a second factor.", "Sign in again and set it up."),
+    "50125": _step_up("Your organisation asks how you want to reset your password.", "Sign in again and set it up."),
+    "50158": _step_up("Your organisation asks for one more check.", "Sign in again."),
+    "53004": _step_up("Your organisation asks you to register a second factor.", "Sign in again and register one."),
+    "700020": _step_up("Your organisation wants to ask you something.", "Sign in again."),
+    "interaction_required": _step_up("Your organisation wants to ask you something.", "Sign in again."),
+    # The sign-in is older than the organisation allows.
+    "70043": _too_old("Your sign-in is older than your organisation allows.", "Sign in again."),
+    "login_required": _too_old("You have to sign in again.", "Sign in again."),
+    # The sign-in, or the session behind it, is over.
+    "50058": _sign_in("Nobody is signed in here.", "Sign in."),
+    "50085": _sign_in("Your sign-in with another provider has expired.", "Sign in again."),
+    "50089": _sign_in("The sign-in has expired.", "Sign in again."),
+    "50132": _sign_in("Your password changed or expired.", "Sign in again."),
+    "50133": _sign_in("Your password changed or expired.", "Sign in again."),
+    "50139": _sign_in("Your sign-in with another provider is missing.", "Sign in again."),
+    "50173": _sign_in("Your sign-in was revoked, or your password changed.", "Sign in again."),
+    "50197": _sign_in("Your account could not be found.", "Sign in again."),
+    "51006": _sign_in("Your sign-in lacks Windows authentication.", "Sign in again."),
+    "70000": _sign_in("Your sign-in is no longer accepted.", "Sign in again."),
+    "70008": _sign_in("The sign-in has expired.", "Sign in again.", page="expired"),
+    "500133": _sign_in(
+        "The token that came with the request has expired.", "Get a fresh one, then try again.", exit_code=1
     ),
-    "50055": EntraError("you", "Your password has expired.", "Sign in in a browser and change it."),
-    "50053": EntraError("you", "Your account is locked after too many attempts.", "Wait, then try again."),
-    "50057": EntraError("administrator", "Your account is disabled.", "Ask your administrator to enable it."),
-    "50105": EntraError("administrator", "You are not assigned to this app.", "Ask your administrator to assign you."),
-    "53000": EntraError(
-        "administrator", "Your device does not meet a rule.", "Use a device your organisation manages."
+    "700082": _sign_in("Your sign-in was not used for too long.", "Sign in again."),
+    "invalid_grant": _sign_in("Your sign-in is no longer accepted.", "Sign in again.", exit_code=1),
+    # The account or its password; a sign-in with user name and password meets these too.
+    "50034": _password("There is no such account in this directory.", "Check the spelling, or use another account."),
+    "50053": _password("Your account is locked after too many attempts.", "Wait, then try again."),
+    "50055": _password("Your password has expired.", "Sign in in a browser and change it."),
+    "50135": _password("Your password must be changed.", "Sign in in a browser and change it."),
+    "50144": _password("Your password has expired.", "Sign in in a browser and change it."),
+    # Consent that the person can give.
+    "65001": _consent("You have not agreed to what this app wants to do.", "Sign in again and agree."),
+    "65004": _consent(
+        "You declined what this app asked for.", "Sign in again if you change your mind.", page="declined", exit_code=1
     ),
-    "53003": EntraError(
-        "administrator",
+    "9002341": _consent("You have not agreed that this app may sign you in.", "Sign in again and agree."),
+    "consent_required": _consent("You have not agreed to what this app wants to do.", "Sign in again and agree."),
+    # Consent that only an administrator can give. No prompt: once it is given, the person needs no page for it.
+    "90093": _admin_consent("You may not agree to this app yourself.", "Ask your administrator to grant consent."),
+    "90094": _admin_consent(
+        "An administrator must agree to this app first.", "Ask your administrator to grant consent."
+    ),
+    "90095": _admin_consent(
+        "An administrator must agree to this app first.", "Ask your administrator, or let the sign-in page do so."
+    ),
+    # What else an administrator decides: who may use the app, where, and with which device.
+    "16000": _administrator("This account is not in this organisation.", "Use another account, or have it invited."),
+    "50005": _administrator("Your kind of device is not allowed.", "Use a device your organisation manages."),
+    "50020": _administrator(
+        "This account is not in this organisation.",
+        "Use another account, or have it invited as a guest.",
+        page="foreign_tenant",
+    ),
+    "50057": _administrator("Your account is disabled.", "Ask your administrator to enable it."),
+    "50097": _administrator("Your device has to prove which one it is.", "Use a device your organisation manages."),
+    "50105": _administrator("You are not assigned to this app.", "Ask your administrator to assign you."),
+    "50127": _administrator(
+        "Your device lacks the app that vouches for it.", "Use a device your organisation manages."
+    ),
+    "50129": _administrator("Your device is not registered.", "Use a device your organisation manages."),
+    "50131": _administrator("A rule of your organisation blocks this access.", "Ask your administrator which one."),
+    "50155": _administrator("Your device could not prove which one it is.", "Use a device your organisation manages."),
+    "50187": _administrator("Your device could not prove which one it is.", "Use a device your organisation manages."),
+    "53000": _administrator("Your device does not meet a rule.", "Use a device your organisation manages."),
+    "53001": _administrator("Your device is not joined to a domain.", "Use a device your organisation manages."),
+    "53002": _administrator("Your organisation has not approved this app.", "Ask your administrator to approve it."),
+    "53003": _administrator(
         "A rule of your organisation blocks this access.",
         "Sign in from an allowed place or device, or ask your administrator.",
     ),
-    "90094": EntraError(
-        "administrator", "An administrator must agree to this app first.", "Ask your administrator to grant consent."
+    "53011": _administrator("Your account is blocked because it is at risk.", "Ask your administrator to unblock it."),
+    "90072": _administrator("This account is not in this organisation.", "Use another account, or have it invited."),
+    "530032": _administrator("A rule of your organisation blocks this access.", "Ask your administrator which one."),
+    # The app's credential is refused: nobody can be acted for. Entra answers 700023 for an assertion with another
+    # audience; the list of codes has another text for it.
+    "50027": _credential(
+        "The app's client assertion can't be read.", "Check the app's certificate or managed identity."
     ),
-    "90002": EntraError("operator", "The directory is unknown.", "Correct the tenant in AUTHORITY."),
-    "90010": EntraError(
-        "operator",
-        "This way of signing in isn't available at /common for every kind of account.",
-        "Use a tenant's own authority, or another flow.",
+    "700023": _credential("The app's client assertion is not for this tenant.", "Correct AUTHORITY, or the assertion."),
+    "700024": _credential("The app's client assertion has expired.", "Check the clock of the machine that signs it."),
+    "700025": _credential("This client is public and must present no secret.", "Remove its secret."),
+    "700027": _credential("The app's certificate is not accepted.", "Upload it to the app registration."),
+    "700211": _credential("No federated credential has this issuer.", "Correct the app's federated credential."),
+    "700212": _credential("No federated credential has this audience.", "Correct the app's federated credential."),
+    "700213": _credential(
+        "No federated credential matches.", "Add the managed identity as a federated credential of the app."
     ),
-    "70002": EntraError(
-        "operator", "The app could not prove who it is.", "Allow public client flows, or give the app its secret."
-    ),
-    "7000215": EntraError(
-        "operator", "The app's secret is wrong.", "Set CLIENT_SECRET to the secret's value (not its ID)."
-    ),
-    "7000218": EntraError(
-        "operator",
+    "7000215": _credential("The app's secret is wrong.", "Set CLIENT_SECRET to the secret's value (not its ID)."),
+    "7000218": _credential(
         "The app must prove who it is.",
         "Allow public client flows in the app registration, or give the app its secret.",
     ),
-    "7000222": EntraError("operator", "The app's secret has expired.", "Make a new one and set CLIENT_SECRET."),
-    "700016": EntraError(
-        "operator",
+    "7000222": _credential("The app's secret has expired.", "Make a new one and set CLIENT_SECRET."),
+    "invalid_client": _credential("The app could not prove who it is.", "Correct CLIENT_ID and the app's credential."),
+    # Another setting is wrong, or the tenant does not have the app.
+    "50011": _settings("The redirect URI is not registered.", "Register BASE_URL/signin/callback for the app."),
+    "70011": _settings("A scope is not valid.", "Correct SCOPES."),
+    "90002": _settings("The directory is unknown.", "Correct the tenant in AUTHORITY."),
+    "90010": _settings(
+        "This way of signing in isn't available at /common for every kind of account.",
+        "Use a tenant's own authority, or another flow.",
+    ),
+    "500011": _settings(
+        "The API is not known in this directory.", "Check API_SCOPE; somebody must install the app there."
+    ),
+    "650053": _settings("The app asked for a scope that does not exist.", "Correct the scope."),
+    "700016": _settings(
         "The app is not known in this directory.",
         "Check CLIENT_ID and the tenant; somebody must install the app there.",
     ),
-    "700027": EntraError(
-        "operator", "The app's certificate is not accepted.", "Upload the certificate to the app registration."
+    "invalid_issuer": _settings(
+        "The authority names another issuer than itself.", "Correct AUTHORITY or OIDC_AUTHORITY."
     ),
-    "700213": EntraError(
-        "operator", "No federated credential matches.", "Add the managed identity as a federated credential of the app."
+    "invalid_request": _settings("The app asked in a way that is not accepted.", "Check the app's settings."),
+    "invalid_resource": _settings("The API is not known in this directory.", "Check SCOPES and the tenant."),
+    "invalid_scope": _settings("A scope is not valid.", "Correct SCOPES."),
+    "invalid_tenant": _settings("The directory is unknown.", "Correct the tenant in AUTHORITY."),
+    "unauthorized_client": _settings("The app may not do this here.", "Check CLIENT_ID and the app registration."),
+    "unsupported_grant_type": _settings("The app may not do this here.", "Check AUTHORITY and the app registration."),
+    # Once put in front of any other number, for the person's faults as well: its OAuth error tells whose it is.
+    "70002": EntraError(
+        "operator", "The app could not prove who it is.", "Allow public client flows, or give the app its secret."
     ),
-    "50011": EntraError(
-        "operator", "The redirect URI is not registered.", "Register BASE_URL/signin/callback in the app registration."
-    ),
-    "70011": EntraError("operator", "A scope is not valid.", "Correct SCOPES."),
-    "50196": EntraError("nobody", "Too many requests in a short time.", "Wait a few minutes."),
-    "90055": EntraError("nobody", "Too many requests in a short time.", "Wait a few minutes."),
-    "90033": EntraError("nobody", "Microsoft Entra has a passing fault.", "Wait a few minutes."),
-    # a desktop's sign-in
-    "50020": EntraError(
-        "administrator",
-        "This account is not in this organisation.",
-        "Use another account, or have it invited as a guest.",
-    ),
-    "50058": EntraError("you", "Nobody is signed in here.", "Sign in."),
-    "50072": EntraError("you", "Your organisation asks you to set up a second factor.", "Sign in again and set it up."),
-    "50074": EntraError("you", "Your organisation asks for a second factor.", "Sign in again and confirm with it."),
-    "500011": EntraError(
-        "operator", "The API is not known in this directory.", "Check API_SCOPE; somebody must install the app there."
-    ),
-    "650053": EntraError("operator", "The app asked for a scope that does not exist.", "Correct the scope."),
-    "700025": EntraError("operator", "This client is public and must present no secret.", "Remove its secret."),
-    "authorization_declined": EntraError("you", "The sign-in was declined.", "Start again if that was a mistake."),
-    "70017": EntraError("you", "The sign-in was declined.", "Start again if that was a mistake."),
-    "expired_token": EntraError("you", "The code has expired.", "Start again and use the new code in time."),
-    "70020": EntraError("you", "The code has expired.", "Start again and use the new code in time."),
-    "70018": EntraError("you", "The code is not known.", "Start again."),
-    "access_denied": EntraError("you", "The sign-in was declined.", "Start again if that was a mistake."),
-    "no_account": EntraError("you", "Nobody is signed in here.", "Sign in."),
-    "nobody_answered": EntraError("you", "Nobody finished the sign-in in time.", "Start again."),
-    "unreachable": EntraError(
-        "operator", "The identity provider can't be reached.", "Check the network, AUTHORITY and REQUESTS_CA_BUNDLE."
-    ),
-    "authority_unusable": EntraError(
-        "operator", "The authority is not one that people can sign in to.", "Correct the host and tenant in AUTHORITY."
-    ),
-    "unparsable": EntraError("nobody", "The answer can't be read.", "Try again in a moment."),
-    "service_failed": EntraError("nobody", "The identity provider has a fault.", "Try again in a moment."),
-    "server_error": EntraError("nobody", "The identity provider has a fault.", "Try again in a moment."),
-    "temporarily_unavailable": EntraError("nobody", "The identity provider is busy.", "Try again in a moment."),
-    "cache_busy": EntraError("you", "Another program holds the token cache.", "End it, or try again."),
-    # MSAL's client-side errors on user names and passwords, by the names that MSAL has for them elsewhere
-    "unknown_user_type": EntraError(
-        "you",
-        "This user name belongs to no work or school account.",
-        "Check the spelling, or sign in with --flow interactive: personal accounts can't sign in with a password here.",
-    ),
-    "user_realm_discovery_failed": EntraError(
-        "nobody",
-        "The kind of account could not be found out.",
-        "Check the user name and the network, then try again; or use --flow interactive.",
-    ),
-    "accessing_ws_metadata_exchange_failed": EntraError(
-        "administrator",
-        "Your organisation's own sign-in service can't be reached.",
-        "Ask your administrator to check its WS-Trust metadata (MEX), or use --flow interactive.",
-    ),
-    "parsing_wstrust_response_failed": EntraError(
-        "administrator",
-        "The answer of your organisation's own sign-in service (WS-Trust) can't be read.",
-        "Check user name and password; if they are right, ask your administrator, or use --flow interactive.",
-    ),
-    # words of ours, and OAuth errors without a number
-    "no_refresh_token": EntraError("you", "Nothing is stored that could be renewed.", "Sign in again."),
-    "invalid_grant": EntraError("you", "Your sign-in is no longer accepted.", "Sign in again."),
-    "interaction_required": EntraError("you", "Your organisation wants to ask you something.", "Sign in again."),
-    "login_required": EntraError("you", "You have to sign in again.", "Sign in again."),
-    "consent_required": EntraError(
-        "you", "You have not agreed to what this app wants to do.", "Sign in again and agree."
-    ),
-    "invalid_issuer": EntraError(
-        "operator", "The authority names another issuer than itself.", "Correct AUTHORITY or OIDC_AUTHORITY."
-    ),
-    "other_client": EntraError(
-        "operator",
-        "The stored sign-in belongs to another app registration or cloud.",
-        "Restore CLIENT_ID and AUTHORITY, or let the person sign in again.",
-    ),
+    # Nobody can do anything but wait. 50196 and 90033 come as `invalid_grant`, though the sign-in is good.
+    "50196": _busy("Too many requests in a short time.", "Wait a few minutes."),
+    "90055": _busy("Too many requests in a short time.", "Wait a few minutes."),
+    "50033": _fault("Microsoft Entra has a passing fault.", "Wait a few minutes."),
+    "90006": _fault("Microsoft Entra is not available at present.", "Wait a few minutes."),
+    "90012": _fault("Microsoft Entra took too long.", "Wait a few minutes."),
+    "90024": _fault("Microsoft Entra has a passing fault.", "Wait a few minutes."),
+    "90033": _fault("Microsoft Entra has a passing fault.", "Wait a few minutes."),
+    "90090": _fault("Microsoft Entra has a passing fault.", "Wait a few minutes."),
+    "server_error": _fault("The identity provider has a fault.", "Try again in a moment."),
+    "temporarily_unavailable": _fault("The identity provider is busy.", "Try again in a moment."),
+    # Only a sign-in ends with these, never a silent request.
+    "50126": _interactive("User name or password is wrong.", "Try again, or reset your password."),
+    "54005": _interactive("This sign-in link was used already.", "Start again from the first page.", page="expired"),
+    "70017": _interactive("The sign-in was declined.", "Start again if that was a mistake."),
+    "70018": _interactive("The code is not known.", "Start again."),
+    "70019": _interactive("The code has expired.", "Start again and use the new code in time."),
+    "70020": _interactive("The code has expired.", "Start again and use the new code in time."),
+    "access_denied": _interactive("The sign-in was declined.", "Start again if that was a mistake.", page="declined"),
+    "authorization_declined": _interactive("The sign-in was declined.", "Start again if that was a mistake."),
+    "expired_token": _interactive("The code has expired.", "Start again and use the new code in time."),
 }
-_UNKNOWN = EntraError(
-    "you", "Your sign-in is no longer accepted.", "Sign in again; if that fails, quote the reference."
-)
+
+# Words of ours, for what never reached an identity provider or never came back. In an answer they mean nothing.
+_OURS: Mapping[str, EntraError] = {
+    "no_refresh_token": _sign_in("Nothing is stored that could be renewed.", "Sign in again."),
+    "other_client": _settings(
+        "The stored sign-in belongs to another app registration.",
+        "Restore CLIENT_ID, or let the person sign in again.",
+        affects="person",
+    ),
+    "other_cloud": _settings(
+        "The stored sign-in belongs to another cloud.",
+        "Restore AUTHORITY, or let the person sign in again.",
+        affects="person",
+    ),
+    "other_host": _settings(
+        "The stored sign-in belongs to another identity provider.",
+        "Restore AUTHORITY or OIDC_AUTHORITY, or let the person sign in again.",
+        affects="person",
+    ),
+    "unparsable": _fault("The answer can't be read.", "Try again in a moment."),
+    # What is stored can't be opened.
+    "forged": _unreadable("What is stored was changed, or was moved here from another row.", "Restore the row."),
+    "malformed": _unreadable("What is stored is damaged.", "Restore the row, or let the person sign in again."),
+    "token_cache": _unreadable("What is stored is not a token cache.", "Let the person sign in again."),
+    "unknown_key": _unreadable("Sealed with a key that is not in ENCRYPTION_KEYS.", "Put the key back."),
+}
+
+ERROR_CODES: Mapping[str, EntraError] = {**_ANSWERED, **_OURS}
+
+# What to say of a code that nobody has heard of: by the outcome it came with.
+_UNHEARD_OF: Mapping[Outcome, EntraError] = {
+    Outcome.SIGN_IN_REQUIRED: _sign_in(
+        "Your sign-in is no longer accepted.", "Sign in again; if that fails, quote the reference.", exit_code=1
+    ),
+    Outcome.MISCONFIGURED: _settings(
+        "The identity provider refuses this app.", "Look up the code in the log, then correct the app."
+    ),
+    Outcome.UNREADABLE: _unreadable("What is stored can't be opened.", "Let the person sign in again."),
+    Outcome.UNAVAILABLE: _fault("The last time failed; it is tried again.", "Wait."),
+}
 
 
-def explain(code: str) -> EntraError:
-    """The meaning of an AADSTS number, an OAuth error or a word of ours."""
-    return _ERRORS.get(code, _UNKNOWN)
+def explain(code: str, *, outcome: Outcome = Outcome.SIGN_IN_REQUIRED) -> EntraError:
+    """The row of a code.
+
+    Args:
+        outcome: what the code came with: sign_in_required, misconfigured, unreadable or unavailable. A code without a
+            row gets the general row of that outcome.
+    """
+    return ERROR_CODES.get(code) or _UNHEARD_OF[outcome]
 
 
-def known_codes() -> frozenset[str]:
-    """Every code in the table."""
-    return frozenset(_ERRORS)
+def explain_answer(answer: Mapping[str, Any]) -> EntraError:
+    """The row of an error answer: by its number, else by its OAuth error."""
+    row = _ANSWERED.get(code_of(answer)) or _ANSWERED.get(str(answer.get("error", "")))
+    return row or _UNHEARD_OF[Outcome.SIGN_IN_REQUIRED]
+
+
+def outcome_of(answer: Mapping[str, Any]) -> Outcome | None:
+    """How a silent acquisition ends with this error answer; None when neither its number nor its OAuth error says."""
+    rows = (_ANSWERED.get(code) for code in (code_of(answer), str(answer.get("error", ""))))
+    return next((row.outcome for row in rows if row and row.outcome), None)
 
 
 def code_of(answer: Mapping[str, Any]) -> str:

@@ -175,6 +175,11 @@ class Settings:
         return (self.refresh_token_rotation or ("strict" if self.oidc_authority else "reusable")) == "strict"
 
     @property
+    def authority_host(self) -> str:
+        """The host of the identity provider, without a port: MSAL's `environment` of what it files in a token cache."""
+        return urlsplit(self.authority or self.oidc_authority).hostname or ""
+
+    @property
     def multi_tenant(self) -> bool:
         """Does AUTHORITY let people of more than one tenant in?"""
         tenant = urlsplit(self.authority).path.strip("/").lower()

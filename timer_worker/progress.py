@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 
 from shared.accounts import Account, Outcome, Verdict
-from shared.identity.classification import CREDENTIAL_ERRORS, OTHER_CLIENT
+from shared.error_codes import explain
 from shared.services import Services
 from timer_worker.turn import Turn, acquire_token
 
@@ -112,16 +112,11 @@ class Progress:
         return turn
 
     def _misconfigured(self, account: Account, verdict: Verdict) -> None:
-        """Our fault, not a person's: stop for all; in a multi-tenant app a tenant without the app is skipped.
-
-        A cache made for another client or host says something about its row only: people who signed in since are looked
-        after.
-        """
-        if verdict.code == OTHER_CLIENT:
-            return
-        if verdict.code in CREDENTIAL_ERRORS or not self.app.settings.multi_tenant:
+        """Stops the sweep for a fault that affects everybody; in a multi-tenant app, skips a tenant that refuses it."""
+        affects = explain(verdict.code, outcome=verdict.outcome).affects
+        if affects == "app" or (affects == "tenant" and not self.app.settings.multi_tenant):
             self.stop(f"misconfigured {verdict.code}")
-        else:
+        elif affects == "tenant":
             with self._lock:
                 self._skipped_tenants.add(account.tenant_id)
                 self.reasons[f"tenant {account.tenant_id} skipped"] = 1

@@ -1,44 +1,36 @@
-"""What a client is told when Entra wants the person themselves: which of the three standard challenges fits.
-
-A claims challenge is passed on as it came: the client signs the person in with it, and calls again with the new token.
-"""
+"""What the API answers when only the person can help: which bearer challenge makes the client ask them."""
 
 from shared.error_codes import explain
 from shared.errors import BearerRefused, SignInRequired
 from shared.identity.challenge import api_scope, bearer_challenge
 from shared.settings import Settings
 
-_CONSENT = ("65001", "65004", "90094", "consent_required")
-_FRESH_SIGN_IN = ("50076", "50079", "50158", "70043", "interaction_required", "login_required")
 
+def interaction_refusal(error: SignInRequired, settings: Settings) -> BearerRefused:
+    """The refusal whose challenge tells the client how to ask the person.
 
-def needed(error: SignInRequired, settings: Settings) -> BearerRefused:
-    """The refusal that lets the client fix it.
-
-    Claims to satisfy: 401 `insufficient_claims`. Consent: 403 `insufficient_scope` with `.default`, which asks for
-    everything that this app needs. A second factor or a fresher sign-in without claims: 401
-    `insufficient_user_authentication` (RFC 9470). Anything else: 401 `invalid_token`; the token, or the person behind
-    it, is no longer accepted.
+    A claims challenge is passed on as it came: 401 `insufficient_claims`. The client signs the person in with it and
+    calls again. Without claims, the code's row in shared/error_codes.py decides: 403 `insufficient_scope` names the
+    scope `.default`, which asks for consent to all that this app needs; 401 `insufficient_user_authentication` has
+    `max_age=0` (RFC 9470, 3); 401 `invalid_token` rejects the token, or the person behind it.
     """
     meaning = explain(error.code)
     words = f"{meaning.happened} {meaning.remedy}"
-    status, scope, max_age = 401, "", None
-    if error.claims:
-        name = "insufficient_claims"
-    elif error.code in _CONSENT:
-        name, status, scope = "insufficient_scope", 403, api_scope(settings, ".default")
-    elif error.code in _FRESH_SIGN_IN:
-        name, max_age = "insufficient_user_authentication", 0
-    else:
-        name = "invalid_token"
+    name = "insufficient_claims" if error.claims else meaning.challenge
+    needs_consent = name == "insufficient_scope"
     challenge = bearer_challenge(
-        settings, error=name, description=words, scope=scope, claims=error.claims, max_age=max_age
+        settings,
+        error=name,
+        description=words,
+        scope=api_scope(settings, ".default") if needs_consent else "",
+        claims=error.claims,
+        max_age=0 if name == "insufficient_user_authentication" else None,
     )
     return BearerRefused(
         words,
         challenge=challenge,
-        code="consent_required" if status == 403 else "interaction_required",
+        code="consent_required" if needs_consent else "interaction_required",
         title="The person has to sign in",
-        status=status,
+        status=403 if needs_consent else 401,
         reference=error.correlation_id,
     )

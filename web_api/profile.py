@@ -9,7 +9,7 @@ from shared.clients.graph import answer_challenge
 from shared.errors import Conflict, GraphError, SignInRequired
 from shared.identity import Caller
 from shared.services import Services
-from web_api.interaction import needed
+from web_api.interaction import interaction_refusal
 from web_api.on_behalf_of import token_for
 
 logger = logging.getLogger(__name__)
@@ -30,13 +30,13 @@ def of(caller: Caller, app: Services) -> dict[str, Any]:
     try:
         profile, account = answer_challenge(ask)
     except SignInRequired as error:
-        raise needed(error, app.settings) from error
+        raise interaction_refusal(error, app.settings) from error
     except GraphError as error:
         if not error.claims:
             raise
         # Graph wants more than a renewed token can say: the person must sign in with these claims.
         required = SignInRequired("interaction_required", claims=error.claims)
-        raise needed(required, app.settings) from error
+        raise interaction_refusal(required, app.settings) from error
     return {"profile": profile, "background": _background(account)}
 
 

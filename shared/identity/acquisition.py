@@ -22,10 +22,10 @@ from shared.accounts import Account, Outcome, Verdict
 from shared.clients.http import HttpAnswer, Throttled, Unavailable
 from shared.errors import SealError
 from shared.identity import token_caches
-from shared.identity.classification import classify, nothing_to_redeem, unanswered
+from shared.identity.classification import classify, classify_empty_cache, classify_failure
 from shared.identity.msal_http_client import MsalHttpClient, TokenRequest, TokenRequestHeld
 from shared.identity.results import Acquired
-from shared.sealing import KeyRing
+from shared.settings import Settings
 
 
 class Acquisition:
@@ -40,7 +40,7 @@ class Acquisition:
     def __init__(
         self,
         account: Account,
-        keys: KeyRing,
+        settings: Settings,
         *,
         connect: Callable[[str], MsalHttpClient],
         build: Callable[[SerializableTokenCache, MsalHttpClient], ConfidentialClientApplication],
@@ -48,7 +48,7 @@ class Acquisition:
         now: Callable[[], datetime],
     ) -> None:
         self.account = account
-        self._keys = keys
+        self._settings = settings
         self._connect = connect
         self._build = build
         self._claims = claims
@@ -62,8 +62,8 @@ class Acquisition:
     def prepare(self) -> TokenRequest | None:
         """The token request that must be sent; None when none is needed, and `complete` has the result already."""
         try:
-            text = self._keys.open_cache(self.account.sealed_cache, self.account.account_id)
-            token_caches.deserialize(self._cache, text)
+            text = self._settings.key_ring.open_cache(self.account.sealed_cache, self.account.account_id)
+            token_caches.deserialize(self._cache, text, host=self._settings.authority_host)
         except SealError as error:
             self._acquired = Acquired(Verdict(Outcome.UNREADABLE, code=error.reason))
         except ValueError:
@@ -112,14 +112,15 @@ class Acquisition:
                 raise
             self._request = held.request
         except (Throttled, Unavailable) as error:
-            self._acquired = Acquired(unanswered(error), sent=self._request is not None)
+            self._acquired = Acquired(classify_failure(error), sent=self._request is not None)
         else:
             self._acquired = self._read(result)
 
     def _read(self, result: Mapping[str, Any] | None) -> Acquired:
         sent = self._request is not None
         if result is None:
-            return Acquired(nothing_to_redeem(self._cache), sent=sent)
+            host = self._settings.authority_host
+            return Acquired(classify_empty_cache(self._cache, client_id=self._settings.client_id, host=host), sent=sent)
         if "access_token" not in result:
             return Acquired(classify(result), sent=sent)
         access_token = str(result["access_token"])
@@ -127,12 +128,12 @@ class Acquisition:
         if fresh:
             token_caches.drop_superseded(self._cache, access_token, self.account.scopes)
         expires_at = self._now() + timedelta(seconds=int(result.get("expires_in", 0)))
+        sealed = None
+        if self._cache.has_state_changed:
+            sealed = self._settings.key_ring.seal_cache(self._cache.serialize(), self.account.account_id)
         return Acquired(
             Verdict(Outcome.FRESH if fresh else Outcome.CACHED, token_expires_at=expires_at),
             access_token,
-            self._seal() if self._cache.has_state_changed else None,
+            sealed,
             sent=sent,
         )
-
-    def _seal(self) -> bytes:
-        return self._keys.seal_cache(self._cache.serialize(), self.account.account_id)

@@ -1,5 +1,4 @@
-"""Every way in which a token endpoint gives no token, as an outcome: its error answers (RFC 6749, 5.2; OpenID Connect
-Core 1.0, 3.1.2.6; Entra's error_codes), no answer, and nothing to ask it with."""
+"""Verdicts for silent acquisitions that end without a token: by an error answer, no answer, or nothing to send."""
 
 import re
 from collections.abc import Mapping
@@ -9,62 +8,32 @@ from msal import SerializableTokenCache
 
 from shared.accounts import Outcome, Verdict
 from shared.clients.http import Throttled, Unavailable
-from shared.error_codes import code_of
+from shared.error_codes import code_of, outcome_of
 from shared.identity import token_caches
+from shared.identity.clouds import cloud_of
 from shared.identity.metadata import AuthorityRefused
 
-_BY_NUMBER = {
-    "7000215": Outcome.MISCONFIGURED,
-    "7000218": Outcome.MISCONFIGURED,
-    "7000222": Outcome.MISCONFIGURED,
-    "700016": Outcome.MISCONFIGURED,
-    "700027": Outcome.MISCONFIGURED,
-    "700213": Outcome.MISCONFIGURED,
-    "90002": Outcome.MISCONFIGURED,
-    "70011": Outcome.MISCONFIGURED,
-    # invalid_grant by name only: the person's session is good, the server wants fewer requests, or has a fault
-    "50196": Outcome.THROTTLED,
-    "90033": Outcome.UNAVAILABLE,
-}
-_BY_ERROR = {
-    "invalid_grant": Outcome.SIGN_IN_REQUIRED,
-    "interaction_required": Outcome.SIGN_IN_REQUIRED,
-    "consent_required": Outcome.SIGN_IN_REQUIRED,
-    "login_required": Outcome.SIGN_IN_REQUIRED,
-    "invalid_client": Outcome.MISCONFIGURED,
-    "unauthorized_client": Outcome.MISCONFIGURED,
-    "invalid_scope": Outcome.MISCONFIGURED,
-    "invalid_request": Outcome.MISCONFIGURED,
-    "invalid_resource": Outcome.MISCONFIGURED,
-    "invalid_tenant": Outcome.MISCONFIGURED,
-    "invalid_issuer": Outcome.MISCONFIGURED,
-    "unsupported_grant_type": Outcome.MISCONFIGURED,
-}
 _LONGEST_CLAIMS = 4096
-CREDENTIAL_ERRORS = frozenset(
-    {"invalid_client", "7000215", "7000218", "7000222", "50027", "700023", "700024", "700025", "700027"}
-    | {"700211", "700212", "700213"}
-)
-NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - a word of ours, as the next: nobody was asked
+NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - a word of ours, not a secret
 OTHER_CLIENT = "other_client"
+OTHER_CLOUD = "other_cloud"
+OTHER_HOST = "other_host"
 
 
 def classify(answer: Mapping[str, Any]) -> Verdict:
-    """The verdict of an error answer. What nobody has heard of is `unavailable`: nobody is set aside by a guess."""
-    code = code_of(answer)
-    error = str(answer.get("error", ""))
-    outcome = _BY_NUMBER.get(code) or _BY_ERROR.get(error, Outcome.UNAVAILABLE)
+    """The verdict of an error answer. An error that nobody has heard of is `unavailable`: no person is set aside on a
+    guess."""
     return Verdict(
-        outcome,
-        code=code,
+        outcome_of(answer) or Outcome.UNAVAILABLE,
+        code=code_of(answer),
         suberror=_word(answer.get("suberror")),
         correlation_id=_word(answer.get("correlation_id")),
         claims=_claims(answer.get("claims")),
     )
 
 
-def unanswered(error: Throttled | Unavailable) -> Verdict:
-    """The verdict when there was no answer that could be read, or none from the authority itself."""
+def classify_failure(error: Throttled | Unavailable) -> Verdict:
+    """The verdict when the answer can't be read, never came, or refuses the authority itself."""
     if isinstance(error, Throttled):
         return Verdict(Outcome.THROTTLED, code="throttled", retry_after=error.after)
     if isinstance(error, AuthorityRefused):
@@ -72,18 +41,32 @@ def unanswered(error: Throttled | Unavailable) -> Verdict:
     return Verdict(Outcome.UNAVAILABLE, code=error.reason)
 
 
-def nothing_to_redeem(cache: SerializableTokenCache) -> Verdict:
-    """MSAL found no refresh token of ours. One for another client or host tells of our settings, not of the person."""
-    if token_caches.entries(cache, token_caches.CredentialType.REFRESH_TOKEN):
+def classify_empty_cache(cache: SerializableTokenCache, *, client_id: str, host: str) -> Verdict:
+    """The verdict when MSAL found no refresh token to send.
+
+    A cache with a token for another client, cloud or host shows that our settings changed; the person did nothing
+    wrong.
+
+    Args:
+        client_id, host: of this app and of its authority.
+    """
+    tokens = token_caches.entries(cache, token_caches.CredentialType.REFRESH_TOKEN)
+    if not tokens:
+        return Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN)
+    ours = [token for token in tokens if token["client_id"] == client_id]
+    if not ours:
         return Verdict(Outcome.MISCONFIGURED, code=OTHER_CLIENT)
-    return Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN)
+    if all(token["environment"] == host for token in ours):  # no account is filed with it: nothing that MSAL can use
+        return Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN)
+    between_clouds = cloud_of(host) and any(cloud_of(token["environment"]) for token in ours)
+    return Verdict(Outcome.MISCONFIGURED, code=OTHER_CLOUD if between_clouds else OTHER_HOST)
 
 
 def _claims(value: object) -> str:
-    """A claims challenge, as long as one can rightly be."""
+    """A claims challenge; "" for anything longer than a challenge can be."""
     return value if isinstance(value, str) and len(value) <= _LONGEST_CLAIMS else ""
 
 
 def _word(value: object) -> str:
-    """A short identifier as it is, anything else as nothing: the answer may hold whatever somebody put there."""
+    """A short identifier; "" for anything else, as the answer may hold any text."""
     return value if isinstance(value, str) and re.fullmatch(r"[\w.:-]{1,64}", value) else ""

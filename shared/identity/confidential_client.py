@@ -15,7 +15,7 @@ from shared.clock import utc_now
 from shared.errors import SignInFailed
 from shared.identity import token_caches
 from shared.identity.acquisition import Acquisition
-from shared.identity.classification import classify, unanswered
+from shared.identity.classification import classify, classify_failure
 from shared.identity.credentials import ClientCredential, client_credential
 from shared.identity.metadata import AuthorityRefused, Metadata
 from shared.identity.msal_http_client import MsalHttpClient
@@ -99,7 +99,7 @@ class Identity:
         tenant_id = account.tenant_id if account.source is Source.ON_BEHALF_OF else ""
         return Acquisition(
             account,
-            self._settings.key_ring,
+            self._settings,
             connect=lambda id_token: self._connect(id_token=id_token, holds_requests=True),
             build=lambda cache, http: self._application(cache, http, tenant_id=tenant_id),
             claims=claims,
@@ -124,7 +124,7 @@ class Identity:
                 token, list(self._settings.scopes), claims_challenge=claims or None
             )
         except (Throttled, Unavailable) as error:
-            return Exchanged(Acquired(unanswered(error)))
+            return Exchanged(Acquired(classify_failure(error)))
         if "access_token" not in result:
             return Exchanged(Acquired(classify(result), sent=True))
         signed_in = self._signed_in(result, cache)

@@ -1,19 +1,37 @@
 """A person's MSAL token cache: opened only when it has MSAL's schema, and looked into."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from msal import SerializableTokenCache
 
+from shared.identity.clouds import cloud_of
 from shared.token_cache_schema import check_token_cache
 
 CredentialType = SerializableTokenCache.CredentialType
 _TOKEN_OWNER = ("home_account_id", "environment", "client_id", "realm")
 
 
-def deserialize(cache: SerializableTokenCache, text: str) -> None:
-    """Fills `cache` from `text`. Raises ValueError as `check_token_cache` does."""
+def deserialize(cache: SerializableTokenCache, text: str, *, host: str = "") -> None:
+    """Fills `cache` from `text`.
+
+    Args:
+        host: of our authority. Entries under another host of the same cloud are filed under this one: MSAL.NET writes
+            `login.windows.net`, and MSAL for Python looks for the authority's host alone when it discovers no instance.
+
+    Raises:
+        ValueError: as `check_token_cache` does.
+    """
     check_token_cache(text)
+    aliases = [alias for alias in cloud_of(host) if alias != host and f'"{alias}"' in text]
+    if aliases:
+        content = json.loads(text)
+        for section in content.values():
+            for key in [key for key, entry in section.items() if entry.get("environment") in aliases]:
+                entry = section.pop(key)
+                section.setdefault(key.replace(entry["environment"], host, 1), {**entry, "environment": host})
+        text = json.dumps(content)
     cache.deserialize(text)
 
 

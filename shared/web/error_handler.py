@@ -12,6 +12,7 @@ from typing import Any
 import azure.functions as func
 
 from shared import telemetry
+from shared.accounts import Outcome
 from shared.error_codes import explain
 from shared.errors import (
     BearerRefused,
@@ -138,7 +139,7 @@ def _sign_in_required(error: SignInRequired) -> RequestRefused:
 
 
 def _misconfigured(error: Misconfigured) -> RequestRefused:
-    meaning = explain(error.code)
+    meaning = explain(error.code, outcome=Outcome.MISCONFIGURED)
     return _Failed(f"{meaning.happened} {meaning.remedy}", code="misconfigured", reference=error.correlation_id)
 
 

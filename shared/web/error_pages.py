@@ -1,11 +1,9 @@
-"""The pages for what can go wrong in a browser: what happened, what to do, and the button that helps most.
-
-Keyed by the error's code (see errors.RequestRefused), by kind where many codes mean the same to a person.
-"""
+"""The pages that a browser shows for errors: what happened, what to do, and the button that helps most."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from shared.error_codes import explain
 from shared.errors import RequestRefused, SignInFailed
 
 _HOME = "To the first page"
@@ -13,11 +11,11 @@ _HOME = "To the first page"
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a page about a problem says.
+    """The words of one page.
 
     Attributes:
         steps: what to do, in order.
-        button, path: the one thing to press, and where it leads.
+        button, path: the label of the page's one button, and where it leads.
     """
 
     title: str
@@ -36,7 +34,7 @@ _DECLINED = Advice(
 )
 _NEEDS_ADMINISTRATOR = Advice(
     "An administrator must agree first",
-    "Your organisation lets only its administrators decide about the permissions that this app asks for.",
+    "In your organisation only an administrator can grant the permissions that this app asks for.",
     (
         "Ask your administrator to grant this app consent for your organisation, and quote the reference below.",
         "Sign in when they have done it.",
@@ -54,7 +52,7 @@ _FOREIGN_TENANT = Advice(
 )
 _NO_FLOW = Advice(
     "This sign-in can't be finished here",
-    "It began in another browser, more than ten minutes ago, or in one that keeps no cookies.",
+    "It began in another browser, or more than ten minutes ago, or this browser keeps no cookies.",
     (
         "Start again, and finish within ten minutes in the same browser.",
         "If it happens again, allow cookies for this site.",
@@ -64,44 +62,46 @@ _NO_FLOW = Advice(
 )
 _EXPIRED = Advice(
     "This sign-in has expired",
-    "Too much time passed before it came back to us, or its link was used once already.",
+    "It took too long to come back to us, or its link was used already.",
     ("Start again. You don't have to hurry: ten minutes are allowed.",),
     "Start again",
     "/signin",
 )
 _UNREACHABLE = Advice(
     "The sign-in service can't be reached",
-    "Your organisation's sign-in service does not answer at present. Nothing is wrong with your account.",
+    "Your organisation's sign-in service isn't answering. Nothing is wrong with your account.",
     ("Wait a minute, then try again.", "Background work goes on by itself as soon as the service is back."),
     "Try again",
     "/signin",
 )
-_AGAIN = "Sign in again"
 _NOT_SIGNED_IN = Advice(
     "Sign in to see this page",
-    "You are not signed in, or you have been away for so long that you were signed out here.",
+    "You are not signed in, or you were signed out because you were away for too long.",
     (),
     "Sign in",
     "/signin",
 )
 _NOT_OPERATOR = Advice(
     "This page is for operators",
-    "Your account does not have the role that it takes to see everybody's state.",
-    ("If you should have it, ask your administrator to assign it to you.", "Then sign in again: roles come with it."),
+    "Your account doesn't have the role that lets you see everybody's state.",
+    (
+        "If you need it, ask your administrator to assign it to you.",
+        "Then sign in again: that is when your roles are read.",
+    ),
     "To your own page",
 )
 
-_BY_CODE: Mapping[str, Advice] = {
-    "65004": _DECLINED,
-    "access_denied": _DECLINED,
-    "90094": _NEEDS_ADMINISTRATOR,
+PAGES: Mapping[str, Advice] = {
+    # by `page` of shared/error_codes.py
+    "declined": _DECLINED,
+    "needs_administrator": _NEEDS_ADMINISTRATOR,
+    "foreign_tenant": _FOREIGN_TENANT,
+    "expired": _EXPIRED,
+    # by the code of a RequestRefused of our own
     "tenant_not_allowed": _FOREIGN_TENANT,
-    "50020": _FOREIGN_TENANT,
     "unknown_flow": _NO_FLOW,
     "mismatch": _NO_FLOW,
     "empty_answer": _NO_FLOW,
-    "70008": _EXPIRED,
-    "54005": _EXPIRED,
     "identity_provider": _UNREACHABLE,
     "not_signed_in": _NOT_SIGNED_IN,
     "not_an_operator": _NOT_OPERATOR,
@@ -109,19 +109,14 @@ _BY_CODE: Mapping[str, Advice] = {
 
 
 def advice_for(problem: RequestRefused) -> Advice:
-    """What the page says."""
+    """The page for a refused request: its code's own page, else a general one with the error's words."""
     if isinstance(problem, SignInFailed) and problem.status == 503:
         return _UNREACHABLE
-    known = _BY_CODE.get(problem.code)
-    if known:
-        return known
+    page = explain(problem.code).page or problem.code
+    if page in PAGES:
+        return PAGES[page]
     if problem.status == 401:
-        return Advice(problem.title, problem.detail, (), _AGAIN, "/signin")
+        return Advice(problem.title, problem.detail, (), "Sign in again", "/signin")
     if isinstance(problem, SignInFailed):
         return Advice(problem.title, problem.detail, (), "Start again", "/signin")
     return Advice(problem.title, problem.detail)
-
-
-def known_codes() -> frozenset[str]:
-    """Every code that has a page of its own."""
-    return frozenset(_BY_CODE)

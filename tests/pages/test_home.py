@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from shared.accounts import State
-from shared.identity.sign_in_link import opened_challenge, prompt_for, sealed_challenge, sign_in_path
+from shared.identity.sign_in_link import opened_challenge, sealed_challenge, sign_in_path
 from shared.wording.scopes import scope_in_words
 from shared.wording.times import in_words, interval, relative
 from tests.recording_store import record_calls
@@ -159,8 +159,9 @@ def test_scopes_are_told_in_words(scope: str, words: str) -> None:
     ("code", "prompt"), [("65001", "consent"), ("50076", ""), ("50173", "login"), ("what", "login")]
 )
 def test_prompt_follows_the_code(code: str, prompt: str) -> None:
-    """Unknown codes ask for everything."""
-    assert prompt_for(code) == prompt
+    """A code without a row asks the person to sign in anew."""
+    asked = parse_qs(urlsplit(sign_in_path(code=code)).query)
+    assert asked.get("prompt", [""]) == [prompt]
 
 
 @pytest.mark.parametrize(

@@ -113,9 +113,9 @@ def test_another_client_id_or_authority_host_is_misconfigured(
     other_client = make_services(CLIENT_ID="00000000-0000-0000-0000-00000000000a", ENCRYPTION_KEYS=keys)
     authority = sample_tenant.authority.replace("localhost", "127.0.0.1")
     other_host = make_services(AUTHORITY=authority, ENCRYPTION_KEYS=keys)
-    for app in (other_client, other_host):
+    for app, code in ((other_client, "other_client"), (other_host, "other_host")):
         verdict = acquire(app, account).verdict
-        assert (verdict.outcome, verdict.code) == (Outcome.MISCONFIGURED, "other_client")
+        assert (verdict.outcome, verdict.code) == (Outcome.MISCONFIGURED, code)
     assert sample_tenant.log()["refused"] == asked
 
 
