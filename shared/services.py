@@ -1,6 +1,7 @@
 """Everything that is made once a process, lazily, in one place. Nothing is made at import."""
 
 import functools
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from shared import redaction
 from shared.access import PATIENCE_SECONDS, Access
 from shared.accounts import utc_now
 from shared.graph import Graph
-from shared.health import Health
+from shared.health import Health, thread_shortage
 from shared.identity import Identity
 from shared.lifecycle import Lifecycle
 from shared.pace import Pace
@@ -23,6 +24,8 @@ from shared.settings import Settings, from_environment
 from shared.storage_account import queue_service, table_service
 from shared.store import AccountStore, TableAccountStore
 from shared.transport import HttpClient
+
+logger = logging.getLogger(__name__)
 
 
 class Services:
@@ -129,4 +132,6 @@ def services() -> Services:
     SettingsError."""
     settings = from_environment()
     redaction.install(settings)
+    if shortage := thread_shortage(settings):
+        logger.warning(shortage)
     return Services(settings)

@@ -6,6 +6,7 @@ Who exports them is not decided here: docs/operations.md. No span and no metric 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -13,6 +14,8 @@ from opentelemetry import context, metrics, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
+    from azure.functions import Context
+
     from shared.store import Slot, SweepRecord
 
 _tracer = trace.get_tracer("understudy")
@@ -23,6 +26,7 @@ _overdue = _meter.create_gauge("understudy.sweep.oldest_overdue", "s", "by how m
 _token_seconds = _meter.create_histogram("understudy.token.seconds", "s", "the token endpoint's answers, by result")
 _storage_seconds = _meter.create_histogram("understudy.storage.seconds", "s", "the storage account's answers")
 _w3c = TraceContextTextMapPropagator()  # no baggage: what a caller put there is not Microsoft Graph's
+_invocation: "ContextVar[Context | None]" = ContextVar("invocation", default=None)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,16 +62,38 @@ def a_slot(method: "Callable[[S, Slot], None]") -> "Callable[[S, Slot], None]":
     return traced
 
 
+@contextmanager
+def log_as(invocation: "Context") -> Iterator[None]:
+    """Threads that `carried` starts inside log as part of this invocation."""
+    token = _invocation.set(invocation)
+    try:
+        yield
+    finally:
+        _invocation.reset(token)
+
+
 def carried(function: Callable[P, R]) -> Callable[P, R]:
-    """The function for another thread, where it belongs to the trace of this one."""
-    here = context.get_current()
+    """The function for another thread, where it belongs to this thread's trace and logs under its invocation.
+
+    The Functions host drops a log record whose invocation id it is not executing (azure-functions-host,
+    GrpcWorkerChannel.cs, `Log`). The Python worker finds that id per thread: up to Python 3.12 in
+    `context.thread_local_storage` (azure_functions_worker/dispatcher.py, `get_current_invocation_id`), from 3.13 on in
+    a context variable (proxy_worker/dispatcher.py). A thread of ours has neither, so it gets both. What still runs
+    when the invocation has ended logs nothing that arrives.
+    """
+    here, invocation = copy_context(), _invocation.get()
 
     def there(*args: P.args, **kwargs: P.kwargs) -> R:
-        token = context.attach(here)
+        run = here.copy().run  # a copy: several threads at a time can't enter one context
+        if invocation is None:
+            return run(function, *args, **kwargs)
+        local: Any = invocation.thread_local_storage
+        before = getattr(local, "invocation_id", None)
+        local.invocation_id = invocation.invocation_id
         try:
-            return function(*args, **kwargs)
+            return run(function, *args, **kwargs)
         finally:
-            context.detach(token)
+            local.invocation_id = before
 
     return there
 

@@ -75,11 +75,11 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _banner(host: LocalHost) -> str:
-    """The list that Core Tools prints."""
+    """The list of functions that Core Tools prints, and the key."""
     lines = ["", "Functions:", ""]
     for name, line in sorted(_described(host)):
         lines += [f"\t{name}: {line}", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"Key (x-functions-key): {host.key}", ""])
 
 
 def _described(host: LocalHost) -> Iterable[tuple[str, str]]:

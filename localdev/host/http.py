@@ -19,8 +19,9 @@ from localdev.host.bindings import Datum
 _PATH_SAFE = "/:@!$&'()*+,;=~"
 _ESCAPED = re.compile(r"(%[0-9A-Fa-f]{2})")
 _ESCAPED_SLASH = re.compile(r"(%2[Ff])")
+_AUTHORITY = re.compile(r"^https?://[^/?]*", re.IGNORECASE)
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e]")
-# They belong to the server.
+# The server writes these itself.
 _SERVERS_OWN = ("content-length", "transfer-encoding", "connection")
 
 
@@ -43,10 +44,14 @@ class HttpResult:
 
 
 def path_of(request: Request) -> str:
-    """The path for routing: decoded, but `%2F` stays as it is."""
-    raw = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
-    pieces = _ESCAPED_SLASH.split(raw.decode("latin-1"))
-    return "".join(piece if _ESCAPED_SLASH.fullmatch(piece) else unquote(piece) for piece in pieces)
+    """The path for routing, as Kestrel reads it: decoded except for `%2F`, then without `.` and `..` segments.
+
+    The target may be a whole URL (RFC 9112, section 3.2.2, absolute-form).
+    """
+    raw = (request.scope.get("raw_path") or quote(request.scope["path"]).encode()).decode("latin-1")
+    pieces = _ESCAPED_SLASH.split(_AUTHORITY.sub("", raw) or "/")
+    decoded = "".join(piece if _ESCAPED_SLASH.fullmatch(piece) else unquote(piece) for piece in pieces)
+    return _without_dot_segments(decoded) if "/." in decoded else decoded
 
 
 async def request_datum(request: Request, path: str, route_values: Mapping[str, str]) -> Datum:
@@ -86,6 +91,19 @@ def result(datum: Any) -> HttpResult:
         [*_distinct(headers), *(("set-cookie", text) for text in cookies.header_values(value.get("cookies") or []))],
         value["body"].value,
     )
+
+
+def _without_dot_segments(path: str) -> str:
+    """RFC 3986, section 5.2.4."""
+    kept: list[str] = []
+    segments = path[1:].split("/")
+    for segment in segments:
+        if segment == "..":
+            kept[-1:] = []
+        elif segment != ".":
+            kept.append(segment)
+    is_folder = segments[-1] in (".", "..") and kept
+    return "/" + "/".join([*kept, ""] if is_folder else kept)
 
 
 async def _body(request: Request) -> bytes:

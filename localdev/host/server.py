@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -21,6 +22,7 @@ from localdev.host.web import WebApp
 
 logger = logging.getLogger("localdev.host")
 
+KEY_SETTING = "LOCALDEV_HOST_KEY"
 _START_SECONDS = 10.0
 # A sleeping laptop stops the event loop's clock; look at the real one this often.
 _LONGEST_NAP = 5.0
@@ -43,6 +45,9 @@ class LocalHost:
         port: 0 takes a free one.
         triggers: Whether timers and queues run by themselves. If not, step them with `fire`, `tick` and `drain`.
         clock: The time, in UTC, for timers.
+
+    Attributes:
+        key: Opens functions that aren't anonymous and the host's own paths; `KEY_SETTING` or a new one.
 
     Raises:
         HostError: A route, schedule or connection that can't work; see localdev.host.errors.
@@ -67,7 +72,10 @@ class LocalHost:
         self.listeners = {
             f.name: QueueListener(f, config.queues, values, invoker=self._invoker) for f in self._of("queueTrigger")
         }
-        self.web = WebApp(self.functions, config, values, invoker=self._invoker, fire=self._start_by_name)
+        self.key = values.get(KEY_SETTING) or secrets.token_urlsafe(32)
+        self.web = WebApp(
+            self.functions, config, values, key=self.key, invoker=self._invoker, fire=self._start_by_name
+        )
         self._turns = {name: asyncio.Lock() for name in self.timers}
         self._background: set[asyncio.Task[Any]] = set()
         for name in (function.name for function in self.functions if function.has_retry_policy):

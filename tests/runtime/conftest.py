@@ -105,17 +105,22 @@ def worker(
 ) -> Iterator[Worker]:
     """Each of the two."""
     if request.param == "library":
-        yield request.getfixturevalue("library")
+        library: LibraryWorker = request.getfixturevalue("library")
+        library.log.clear()
+        yield library
         return
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with LocalHost(functions, host_json=HostConfig.load(ROOT), settings=environment, triggers=False) as host:
-        yield HostWorker(host)
+        local = HostWorker(host)
+        local.start_log()
+        yield local
+        local.stop_log()
 
 
 @pytest.fixture
 def storage(environment: dict[str, str]) -> Iterator[Services]:
-    """The app's storage, seen from beside."""
+    """The app's storage, read and changed without the app."""
     services = Services(load(environment))
     yield services
     services.close()

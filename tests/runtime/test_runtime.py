@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 import requests
 
@@ -12,6 +13,7 @@ from localdev.tenant import SampleTenant
 from localdev.tenant.visitor import Visitor
 from shared.accounts import Account, all_slots
 from shared.services import Services
+from shared.store.protocol import MOST_JSON_BYTES
 from tests.runtime.conftest import BASE_URL
 from tests.runtime.workers import Answer, LibraryWorker, Worker
 
@@ -48,10 +50,15 @@ def everybody(storage: Services) -> list[Account]:
 
 
 def make_due(storage: Services) -> Account:
-    """The one account is due, as if its person had left long ago."""
+    """Makes the one account due."""
     (account,) = everybody(storage)
+    return make_this_due(account, storage)
+
+
+def make_this_due(account: Account, storage: Services, **changes: Any) -> Account:
+    """Saves the account as if its person had left long ago, with these changes."""
     long_ago = storage.now() - timedelta(hours=2)
-    saved = storage.store.save(replace(account, due_at=long_ago, last_activity=long_ago))
+    saved = storage.store.save(replace(account, due_at=long_ago, last_activity=long_ago, **changes))
     storage.store.lower_hint(saved.slot, long_ago)
     return saved
 
@@ -155,6 +162,28 @@ def test_queue_message_sweeps_its_slot(worker: Worker, storage: Services) -> Non
 def test_a_handler_that_raises_is_reported_as_failed(worker: Worker, storage: Services) -> None:
     """A message for no slot fails, which is what makes the host try again and put it aside."""
     assert not worker.queue("sweep_slot", "no such slot")
+
+
+def test_what_our_own_threads_log_arrives(worker: Worker, storage: Services, sample_tenant: SampleTenant) -> None:
+    """The host drops records without the invocation's id: eight failing tasks and one traceback are all there, whether
+    a timer or a queue message began the sweep."""
+    fail = [f"{name}@contoso.example" for name in ("ada", "ben", "chiara", "deniz")]
+    for username in [*fail, "emi@contoso.example"]:
+        sign_in(worker, username)
+    for username in fail:
+        sample_tenant.add_fault("graph", "status", status=500, username=username)
+    too_much = {"of_another_task": {"text": "x" * (MOST_JSON_BYTES - 60)}}
+    for account in everybody(storage):
+        make_this_due(account, storage, **({} if account.username in fail else {"task_state": too_much}))
+    assert worker.timer("sweep")
+    failed = [line for line in worker.log if line.startswith("INFO task profile_changes: ")]
+    (unexpected,) = (line for line in worker.log if line.startswith("ERROR task profile_changes failed"))
+    assert len(failed) == 4
+    assert "Traceback (most recent call last):" in unexpected
+    assert "ValueError: the state of all tasks" in unexpected
+    slots = {make_this_due(each, storage).slot for each in everybody(storage) if each.username in fail}
+    assert all(worker.queue("sweep_slot", slot) for slot in slots)
+    assert len([line for line in worker.log if line.startswith("INFO task profile_changes: ")]) == 8
 
 
 def test_sign_out_reads_a_form_and_ends_the_session(worker: Worker, storage: Services) -> None:
