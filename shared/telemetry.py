@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 if TYPE_CHECKING:
-    from azure.functions import Context
-
     from shared.store import Slot, SweepRecord
 
 _tracer = trace.get_tracer("understudy")
@@ -26,11 +24,25 @@ _overdue = _meter.create_gauge("understudy.sweep.oldest_overdue", "s", "by how m
 _token_seconds = _meter.create_histogram("understudy.token.seconds", "s", "the token endpoint's answers, by result")
 _storage_seconds = _meter.create_histogram("understudy.storage.seconds", "s", "the storage account's answers")
 _w3c = TraceContextTextMapPropagator()  # no baggage: what a caller put there is not Microsoft Graph's
-_invocation: "ContextVar[Context | None]" = ContextVar("invocation", default=None)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S")
+
+
+class Invocation(Protocol):
+    """What logging needs of azure.functions.Context."""
+
+    @property
+    def invocation_id(self) -> str:
+        """The Functions host's."""
+
+    @property
+    def thread_local_storage(self) -> Any:
+        """Where the worker looks for `invocation_id`."""
+
+
+_invocation: ContextVar[Invocation | None] = ContextVar("invocation", default=None)
 
 
 def a_sweep(
@@ -63,7 +75,7 @@ def a_slot(method: "Callable[[S, Slot], None]") -> "Callable[[S, Slot], None]":
 
 
 @contextmanager
-def log_as(invocation: "Context") -> Iterator[None]:
+def log_as(invocation: Invocation) -> Iterator[None]:
     """Threads that `carried` starts inside log as part of this invocation."""
     token = _invocation.set(invocation)
     try:
@@ -87,7 +99,7 @@ def carried(function: Callable[P, R]) -> Callable[P, R]:
         run = here.copy().run  # a copy: several threads at a time can't enter one context
         if invocation is None:
             return run(function, *args, **kwargs)
-        local: Any = invocation.thread_local_storage
+        local = invocation.thread_local_storage
         before = getattr(local, "invocation_id", None)
         local.invocation_id = invocation.invocation_id
         try:

@@ -73,9 +73,7 @@ class LocalHost:
             f.name: QueueListener(f, config.queues, values, invoker=self._invoker) for f in self._of("queueTrigger")
         }
         self.key = values.get(KEY_SETTING) or secrets.token_urlsafe(32)
-        self.web = WebApp(
-            self.functions, config, values, key=self.key, invoker=self._invoker, fire=self._start_by_name
-        )
+        self.web = WebApp(self.functions, config, values, key=self.key, invoker=self._invoker, fire=self._start_by_name)
         self._turns = {name: asyncio.Lock() for name in self.timers}
         self._background: set[asyncio.Task[Any]] = set()
         for name in (function.name for function in self.functions if function.has_retry_policy):

@@ -10,6 +10,8 @@ import pytest
 from localdev.host import ConfigError, HostConfig, QueueOptions, UnresolvedSettingError, load_settings
 from localdev.host.config import load_port, resolve
 
+PROJECT = Path(__file__).parents[2]
+
 
 def write(folder: Path, name: str, content: Any) -> Path:
     """Write JSON, or a text as it is."""
@@ -44,6 +46,17 @@ def test_host_json_is_read(tmp_path: Path) -> None:
         queues=QueueOptions(4, 2, 30.0, 3, 1.5, base64=False),
         log_level=logging.WARNING,
     )
+
+
+def test_the_projects_own_host_json() -> None:
+    """A message put on the queue waits five seconds at most; the Azure SDK's lines of the host stay out of the log."""
+    assert HostConfig.load(PROJECT) == HostConfig(
+        route_prefix="",
+        queues=QueueOptions(4, 2, 30.0, 5, 5.0),
+        log_level=logging.INFO,
+    )
+    levels = json.loads((PROJECT / "host.json").read_text("utf-8"))["logging"]["logLevel"]
+    assert levels == {"default": "Information", "Azure": "Warning"}
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 import http.client
 import json
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -328,30 +330,139 @@ def test_admin_and_runtime_belong_to_the_host() -> None:
     assert codes == [404, 404, 200]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/admin/host/ping", "/admin/warmup", "/Admin/Host/Ping"])
+def test_ping_and_warmup_need_no_key(one: OneHost, method: str, path: str) -> None:
+    """Azure's front ends call them."""
+    assert requests.request(method, one.host.url + path, timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/admin/host/status", 200),
+        ("/admin/functions", 200),
+        ("/ADMIN/functions", 200),
+        ("/runtime/webhooks/x", 404),
+        ("/runtime/webhooks/x/y", 404),
+        ("/locked", 200),
+        ("/for_admins", 200),
+    ],
+)
+def test_without_a_key_the_answer_is_401(locked: LocalHost, path: str, status: int) -> None:
+    """The header wins over the query; a wrong or empty one opens nothing."""
+    wrong: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({}, {}),
+        ({"x-functions-key": "wrong"}, {"code": locked.key}),
+        ({"x-functions-key": ""}, {"code": locked.key}),
+        ({}, {"code": "wrong"}),
+    ]
+    right: list[tuple[dict[str, str], dict[str, str]]] = [
+        ({"x-functions-key": locked.key}, {}),
+        ({"x-functions-key": locked.key}, {"code": "wrong"}),
+        ({}, {"code": locked.key}),
+    ]
+
+    def statuses(cases: list[tuple[dict[str, str], dict[str, str]]]) -> set[int]:
+        url = locked.url + path
+        return {requests.get(url, query, headers=headers, timeout=10).status_code for headers, query in cases}
+
+    assert (statuses(wrong), statuses(right)) == ({401}, {status})
+
+
+@pytest.fixture(scope="module")
+def locked() -> Iterator[LocalHost]:
+    """A host whose two functions need a key."""
+    app = new_app()
+    for name, level in (("locked", func.AuthLevel.FUNCTION), ("for_admins", func.AuthLevel.ADMIN)):
+        app.function_name(name)(app.route(route=name, auth_level=level)(returning("in")))
+    with serving(app) as host:
+        yield host
+
+
+def test_an_anonymous_function_takes_any_code(one: OneHost) -> None:
+    """`code` is the name of a sign-in's answer, too: it reaches the handler."""
+    assert one.seen("GET", "/x?code=no-key").params["code"] == "no-key"
+
+
+def test_the_key_may_be_given_and_else_is_new() -> None:
+    """By a setting; two hosts have two keys otherwise."""
+    keys = [LocalHost([], settings=settings).key for settings in ({"LOCALDEV_HOST_KEY": "mine"}, {}, {})]
+    assert keys[0] == "mine"
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize(
+    ("target", "rest"),
+    [
+        ("/x/.", ""),
+        ("/a/../x", ""),
+        ("/../x/a/./b", "a/b"),
+        ("/x/a/%2e%2E/b", "b"),
+        ("/x/a..b/.c", "a..b/.c"),
+        ("/x/a/b/..", "a/"),
+        ("http://elsewhere.example/x/a", "a"),
+        ("HTTP://elsewhere.example/b/../x?q=1", ""),
+    ],
+)
+def test_a_target_is_read_as_kestrel_reads_it(one: OneHost, target: str, rest: str) -> None:
+    """Dot segments go, also when they are escaped; a whole URL is a target as well."""
+    assert dict(one.seen("GET", target).route_params) == ({"rest": rest} if rest else {})
+
+
+def test_dot_segments_lead_nowhere_else(one: OneHost) -> None:
+    """Not out of the root, and not to a path of the host's by another name."""
+    with serving(app_of(returning("mine"), "{*all}")) as host:
+        codes = [raw(host, "GET", path).status for path in ("/..", "/a/../admin/functions", "/./admin/host/ping")]
+    assert codes == [200, 401, 200]
+
+
 def test_a_disabled_function_is_404() -> None:
     """By the app setting AzureWebJobs.<name>.Disabled."""
     with serving(app_of(returning("x"), "x"), settings={"AzureWebJobs.x.Disabled": "true"}) as host:
         assert requests.get(f"{host.url}/x", timeout=10).status_code == 404
 
 
-def test_plain_handlers_run_side_by_side() -> None:
-    """As many as PYTHON_THREADPOOL_THREAD_COUNT allows."""
-    together = threading.Barrier(2, timeout=10)
+def side_by_side(handlers: int, settings: dict[str, str]) -> set[int]:
+    """The statuses of so many requests whose handlers wait for each other."""
+    together = threading.Barrier(handlers, timeout=20)
 
     def handler(req: func.HttpRequest) -> str:
         return str(together.wait())
 
-    with serving(app_of(handler), settings={"PYTHON_THREADPOOL_THREAD_COUNT": "2"}) as host:
-        got: list[int] = []
-        threads = [
-            threading.Thread(target=lambda: got.append(requests.get(f"{host.url}/x", timeout=10).status_code))
-            for _ in range(2)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert got == [200, 200]
+    with serving(app_of(handler), settings=settings) as host, ThreadPoolExecutor(handlers) as clients:
+        return set(clients.map(lambda _: requests.get(f"{host.url}/x", timeout=30).status_code, range(handlers)))
+
+
+def test_plain_handlers_run_side_by_side() -> None:
+    """More than Python's own pool would take: the host gives the worker 1000 threads when the setting is absent."""
+    assert side_by_side(min(32, (os.cpu_count() or 1) + 4) + 1, {}) == {200}
+
+
+def test_the_number_of_threads_is_a_setting() -> None:
+    """As many handlers run side by side as PYTHON_THREADPOOL_THREAD_COUNT says, and no more."""
+    assert side_by_side(2, {"PYTHON_THREADPOOL_THREAD_COUNT": "2"}) == {200}
+    running, most = [0], [0]
+
+    def handler(req: func.HttpRequest) -> str:
+        running[0] += 1
+        most[0] = max(most[0], running[0])
+        running[0] -= 1
+        return "ok"
+
+    with (
+        serving(app_of(handler), settings={"PYTHON_THREADPOOL_THREAD_COUNT": "1"}) as host,
+        ThreadPoolExecutor(8) as clients,
+    ):
+        list(clients.map(lambda _: requests.get(f"{host.url}/x", timeout=30), range(50)))
+    assert most == [1]
+
+
+def test_a_number_of_threads_that_is_none_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """The worker warns and takes Python's default."""
+    with serving(app_of(returning("ok")), settings={"PYTHON_THREADPOOL_THREAD_COUNT": "many"}) as host:
+        assert requests.get(f"{host.url}/x", timeout=10).status_code == 200
+    assert "PYTHON_THREADPOOL_THREAD_COUNT must be a positive whole number" in caplog.text
 
 
 def test_async_handlers_are_awaited_and_get_their_context() -> None:

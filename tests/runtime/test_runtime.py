@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 import requests
 
 from localdev.host import IndexedFunction
@@ -14,6 +15,7 @@ from localdev.tenant.visitor import Visitor
 from shared.accounts import Account, all_slots
 from shared.services import Services
 from shared.store.protocol import MOST_JSON_BYTES
+from tests.running_app import RunningApp
 from tests.runtime.conftest import BASE_URL
 from tests.runtime.workers import Answer, LibraryWorker, Worker
 
@@ -209,6 +211,17 @@ def test_errors_are_answers_too(worker: Worker) -> None:
     """A callback that nobody began, and another site's POST."""
     assert worker.http("signin_callback", "GET", "/signin/callback?code=x&state=y").status == 400
     assert worker.http("signout", "POST", "/signout", {"Origin": "https://elsewhere.example"}).status == 403
+
+
+@pytest.mark.parametrize("code", ["no-key", "x" * 2000, "{key}"])
+def test_the_callbacks_code_is_never_asked_to_be_a_key(app: RunningApp, code: str) -> None:
+    """The host reads a query parameter `code` as a function key, on anonymous functions too (azure-functions-host,
+    AuthenticationLevelHandler.cs): whatever it is, the app answers the callback, and no key lets anybody in."""
+    sent = code.format(key=app.host.key)
+    answer = app.browser().get(f"/signin/callback?code={sent}&state=y")
+    assert (answer.status_code, "set-cookie" in answer.headers) == (400, False)
+    assert answer.headers["content-security-policy"]
+    assert app.browser().get(f"/readyz?code={sent}").status_code == (200 if code == "{key}" else 401)
 
 
 def test_api_without_a_token_is_refused(worker: Worker) -> None:
