@@ -1,4 +1,4 @@
-"""HTTP as the Functions host speaks it to Python: ASP.NET Core's view of a request, and of a response.
+"""HTTP as the Functions host passes it to Python: requests and responses as ASP.NET Core reads and writes them.
 
 Facts from azure-functions-host (GrpcMessageConversionExtensions.cs, RawScriptResult.cs, HttpBinding.cs).
 """
@@ -27,14 +27,14 @@ _SERVERS_OWN = ("content-length", "transfer-encoding", "connection")
 
 @dataclass(frozen=True)
 class HttpResult:
-    """A response ready to be sent."""
+    """A response that is ready to be sent."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     def response(self) -> Response:
-        """The same, for Starlette."""
+        """The response in Starlette's form."""
         response = Response(status_code=self.status)
         has_body = self.status >= 200 and self.status not in (204, 304)
         response.body = self.body if has_body else b""
@@ -55,12 +55,15 @@ def path_of(request: Request) -> str:
 
 
 async def request_datum(request: Request, path: str, route_values: Mapping[str, str]) -> Datum:
-    """What the worker receives for a request.
+    """The datum that the worker receives for a request.
 
     Raises:
         UnicodeDecodeError: A header is not UTF-8; the host answers 400.
     """
     query = request.scope["query_string"].decode("latin-1")
+    values = _joined(parse_qsl(query, keep_blank_values=True, errors="replace"))
+    # The host reads a body only when its length is announced: a chunked one arrives empty.
+    body = await request.body() if request.headers.get("content-length", "0") != "0" else b""
     headers = _joined((name.decode(), value.decode()) for name, value in request.scope["headers"])
     url = f"{request.url.scheme}://{headers.get('host', '')}{_escaped(path)}{'?' + query if query else ''}"
     return Datum(
@@ -68,19 +71,19 @@ async def request_datum(request: Request, path: str, route_values: Mapping[str, 
             "method": Datum(request.method, "string"),
             "url": Datum(url, "string"),
             "headers": _texts(headers),
-            "query": _texts(_query(query)),
+            "query": _texts({name: value for name, value in values.items() if value}),
             "params": _texts(route_values),
-            "body": Datum(await _body(request), "bytes"),
+            "body": Datum(body, "bytes"),
         },
         "http",
     )
 
 
 def result(datum: Any) -> HttpResult:
-    """What the host makes of the datum that the `http` converter wrote.
+    """The response that the host makes from the datum of the `http` converter.
 
     Raises:
-        ValueError: A cookie's date or age, a header or a status that can't be sent; the request then ends with a 500.
+        ValueError: A cookie's date or age, a header or the status can't be sent; the request then ends with a 500.
     """
     if datum.type == "string":
         return _from_text(datum.value)
@@ -106,19 +109,8 @@ def _without_dot_segments(path: str) -> str:
     return "/" + "/".join([*kept, ""] if is_folder else kept)
 
 
-async def _body(request: Request) -> bytes:
-    body = await request.body()
-    # The host reads a body only when its length is announced: a chunked one arrives empty.
-    return body if request.headers.get("content-length", "0") != "0" else b""
-
-
-def _query(query: str) -> dict[str, str]:
-    values = _joined(parse_qsl(query, keep_blank_values=True, errors="replace"))
-    return {name: value for name, value in values.items() if value}
-
-
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Names without regard to case; the first spelling stays; several values are joined, empty ones skipped."""
+    """Join the values of each name with commas, without the empty ones. Names ignore case; the first spelling stays."""
     spelling: dict[str, str] = {}
     values: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -136,7 +128,7 @@ def _escaped(path: str) -> str:
 
 
 def _distinct(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Of two spellings of one name, the host keeps the first; the same spelling twice was merged by the worker."""
+    """The host keeps the first of two spellings of one name. The worker has already merged equal spellings."""
     seen: set[str] = set()
     for name, value in headers.items():
         if name.lower() not in seen:
@@ -145,7 +137,7 @@ def _distinct(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _from_text(text: str) -> HttpResult:
-    """A handler returned a plain text: JSON with a `body` is read as a whole response, anything else is the body."""
+    """The response for a handler that returned a text. JSON with a `body` is a whole response, anything else a body."""
     try:
         content = json.loads(text)
     except ValueError:

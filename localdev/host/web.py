@@ -21,7 +21,7 @@ _ADMIN_FUNCTIONS = "/admin/functions"
 _WEBHOOK = re.compile("/runtime/webhooks/[^/]+(/.*)?", re.IGNORECASE)
 _HOME = "<!DOCTYPE html><html><head><title>Functions</title></head><body>The local Functions host is running.</body>"
 _BY_REQUEST = "This function was programmatically called via the host APIs."
-# Starts a function by name with an input; False when there is no such function.
+# Starts a function by name, with an input; False when there is no such function.
 Fire = Callable[[str, str], Awaitable[bool]]
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -161,8 +162,10 @@ def test_a_handler_that_will_not_end_does_not_hold_the_host(folder: Path) -> Non
     write_app(folder, endless)
     with start(folder, "--port", "0") as process:
         assert process.stdout
-        while "running" not in process.stdout.readline():
-            pass
+        deadline = threading.Timer(30, process.kill)  # the output ends then, and so does the search in it
+        deadline.start()
+        assert any("running" in line for line in process.stdout)
+        deadline.cancel()
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0
