@@ -17,7 +17,7 @@ logger = logging.getLogger("somebody.elses")
 
 @pytest.fixture
 def written() -> Iterator[Callable[[], list[str]]]:
-    """Gives the lines that the host's own log handler has written, without their time."""
+    """Gives the lines that the host's log handler has written, without their time."""
     stream, root = io.StringIO(), logging.getLogger()
     handler, level = logs.handler(stream), root.level
     root.addHandler(handler)
@@ -28,7 +28,7 @@ def written() -> Iterator[Callable[[], list[str]]]:
 
 
 def say(text: str, context: func.Context | None = None, invocation: str | None = None) -> None:
-    """Logs in a thread of its own, which may set the invocation's id first."""
+    """Logs in a new thread, which may set the invocation's id first."""
 
     def run() -> None:
         if context:
@@ -42,7 +42,7 @@ def say(text: str, context: func.Context | None = None, invocation: str | None =
 
 
 def fire(handler: Callable[..., object]) -> LocalHost:
-    """Runs a timer's handler once, under a host that has ended since."""
+    """Runs a timer's handler once. The host has ended afterwards."""
     app = new_app()
     app.function_name("tick")(app.timer_trigger(arg_name="timer", schedule="0 0 * * * *")(handler))
     with serving(app) as host:
@@ -51,12 +51,12 @@ def fire(handler: Callable[..., object]) -> LocalHost:
 
 
 def own(lines: list[str]) -> list[str]:
-    """Without the host's begin and end of an invocation."""
+    """The lines without the host's beginning and end of an invocation."""
     return [line for line in lines if "'Functions.tick'" not in line]
 
 
 def test_a_handlers_own_thread_is_written(written: Callable[[], list[str]]) -> None:
-    """With the function's name."""
+    """The line has the function's name."""
 
     def handler(timer: func.TimerRequest) -> None:
         logger.info("from the handler")
@@ -66,7 +66,7 @@ def test_a_handlers_own_thread_is_written(written: Callable[[], list[str]]) -> N
 
 
 def test_a_thread_without_the_invocations_id_is_dropped(written: Callable[[], list[str]]) -> None:
-    """Nor does an id help that isn't executing."""
+    """An id that is not executing doesn't help."""
 
     def handler(timer: func.TimerRequest, context: func.Context) -> None:
         say("without")
@@ -78,7 +78,7 @@ def test_a_thread_without_the_invocations_id_is_dropped(written: Callable[[], li
 
 
 def test_a_thread_that_outlives_its_invocation_is_dropped(written: Callable[[], list[str]]) -> None:
-    """The host has forgotten the id by then."""
+    """The host has forgotten the id."""
     late: list[func.Context] = []
 
     def handler(timer: func.TimerRequest, context: func.Context) -> None:
@@ -102,14 +102,14 @@ def test_async_handlers_are_written(written: Callable[[], list[str]]) -> None:
 def test_records_outside_every_invocation_are_dropped_but_the_hosts_own_are_written(
     written: Callable[[], list[str]],
 ) -> None:
-    """While the app is imported, for instance."""
+    """The app logs outside an invocation while it is imported, for instance."""
     logger.warning("while importing")
     logging.getLogger("localdev.host").warning("said by the host")
     assert written() == ["WARNING host: said by the host"]
 
 
 def test_begin_and_end_are_written_with_the_functions_name(written: Callable[[], list[str]]) -> None:
-    """And how it ended."""
+    """The end has the outcome."""
 
     def handler(timer: func.TimerRequest) -> None:
         """Does nothing."""
