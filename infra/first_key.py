@@ -1,4 +1,4 @@
-"""Puts a first encryption key into the vault that `azd provision` made, and has the app read it. A key that is there stays.
+"""Puts a first encryption key into the vault of `azd provision`, and has the app read it. A key that is there stays.
 
 azd runs it after provisioning, with its outputs in the environment. It needs Python and the Azure CLI, signed in (az
 login). The key is made here and goes to the vault by a file that only this user can read: it is on no command line, in

@@ -72,8 +72,8 @@ resource application 'Microsoft.Graph/applications@v1.0' = {
   ]
 }
 
-// The same registration once more. Its Application ID URI has the client id in it, which exists only now; without the URI
-// the app is no resource that a client could name (AADSTS500011; msgraph-bicep-types, issue 239).
+// The same registration once more: its Application ID URI holds the client id, which exists only now. Without the URI
+// no client can name the app as a resource (AADSTS500011; msgraph-bicep-types, issue 239).
 resource named 'Microsoft.Graph/applications@v1.0' = {
   uniqueName: name
   displayName: displayName

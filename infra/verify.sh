@@ -43,7 +43,7 @@ sign_in() {
     callback=${callback//\//%2F}
     answer=$(curl -sS -o /dev/null -w '%{http_code} %{redirect_url}' "$url/signin") || return
     echo "$answer"
-    [[ $answer == 302\ *client_id="$client"* && $answer == *redirect_uri="$callback"* ]]
+    [[ $answer == 30[23]\ *client_id="$client"* && $answer == *redirect_uri="$callback"* ]]
 }
 
 references() {
