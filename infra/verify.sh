@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks a deployed app from outside, and changes nothing. Run it after `azd up`, ten minutes later: a sweep must have
-# been. It needs bash, curl and the Azure CLI, signed in; what azd knows comes from the environment, else from azd itself.
+# Checks a deployed app from outside and changes nothing. Run it ten minutes after `azd up`: a sweep must have
+# been. It needs bash, curl and the Azure CLI, signed in; what azd knows comes from the environment, else from azd.
 # Prints a line per check; exits with the number of those that failed.
 # shellcheck disable=SC2317 # check calls the functions by name
 set -euo pipefail
@@ -8,11 +8,12 @@ export AZURE_EXTENSION_USE_DYNAMIC_INSTALL=yes_without_prompt # az monitor app-i
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 value() { # of an output of the deployment
-    if [ -n "${!1:-}" ]; then
-        printf '%s' "${!1}"
-    else
-        (cd "$here/.." && azd env get-value "$1")
+    local known=${!1:-}
+    if [ -z "$known" ] && ! known=$(cd "$here/.." && azd env get-value "$1" 2>/dev/null); then
+        echo "verify.sh: $1 is not known: run it where azd provisioned, or set it" >&2
+        return 1
     fi
+    printf '%s' "$known"
 }
 
 subscription=$(value AZURE_SUBSCRIPTION_ID)

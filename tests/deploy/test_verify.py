@@ -46,6 +46,13 @@ def failed(done: subprocess.CompletedProcess[str]) -> list[str]:
     return lines
 
 
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_the_script_is_clean() -> None:
+    """By shellcheck, without an exception that has no reason."""
+    done = subprocess.run(["shellcheck", SCRIPT], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
 def test_a_sound_deployment_passes_every_check(app: RunningApp, folder: Path) -> None:
     """Health, sign-in, references, roles, readiness, listeners, a sweep, and each alert."""
     Deployment(folder, references=RESOLVED)
@@ -99,6 +106,17 @@ def test_an_azure_cli_that_refuses_everything_fails_what_asks_it(app: RunningApp
         "the app answers",
         "sign-in goes to the identity provider, with this registration and this address",
     ]
+
+
+def test_what_is_not_in_the_environment_comes_from_azd(app: RunningApp, folder: Path) -> None:
+    """And what azd does not know either is named."""
+    Deployment(folder, references=RESOLVED)
+    (folder / "azd").write_text(f'#!/bin/sh\n[ "$*" = "env get-value UNDERSTUDY_URL" ] && echo {app.url}\n')
+    (folder / "azd").chmod(0o755)
+    assert failed(verify(app, UNDERSTUDY_URL="")) == []
+    done = verify(app, UNDERSTUDY_URL="", AZURE_RESOURCE_GROUP="")
+    assert done.returncode != 0
+    assert "AZURE_RESOURCE_GROUP is not known" in done.stderr
 
 
 def test_the_function_key_is_on_no_command_line(app: RunningApp, folder: Path) -> None:
