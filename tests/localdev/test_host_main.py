@@ -48,6 +48,21 @@ def start(folder: Path, *arguments: str, environment: Mapping[str, str] | None =
     )
 
 
+def read_to(process: "subprocess.Popen[str]", text: str) -> str:
+    """The output up to the line with this text. Fails when it ends before; after 30 seconds the process is killed."""
+    assert process.stdout
+    deadline = threading.Timer(30, process.kill)
+    deadline.start()
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            break
+    deadline.cancel()
+    assert text in "".join(lines[-1:]), "".join(lines)
+    return "".join(lines)
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:
@@ -71,15 +86,12 @@ def test_it_serves_until_it_is_told_to_end(folder: Path, number: signal.Signals)
     port = free_port()
     before = sorted(folder.iterdir())
     with start(folder, "--port", str(port), environment={"OTHER": " from outside"}) as process:
-        assert process.stdout
-        lines = [process.stdout.readline() for _ in range(8)]
+        banner = read_to(process, "Key (x-functions-key): ")
         assert requests.get(f"http://127.0.0.1:{port}/x", timeout=10).text == "hello from outside"
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
-    banner = "".join([*lines, out])
+        _, err = process.communicate(timeout=20)
     assert f"x: [GET] http://localhost:{port}/x" in banner
     assert "tick: timerTrigger 0 0 * * * *" in banner
-    assert "Key (x-functions-key): " in banner
     assert "INFO x: said by x" in err
     assert "Executed 'Functions.x' (Succeeded" in err
     assert "Traceback" not in err
@@ -162,11 +174,7 @@ def test_a_handler_that_will_not_end_does_not_hold_the_host(folder: Path) -> Non
     """
     write_app(folder, endless)
     with start(folder, "--port", "0") as process:
-        assert process.stdout
-        deadline = threading.Timer(30, process.kill)  # the output ends then, and so does the search in it
-        deadline.start()
-        assert any("running" in line for line in process.stdout)
-        deadline.cancel()
+        read_to(process, "running")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0
