@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 SLOTS = 16
+MOST_JSON_BYTES = 32 * 1024  # of `task_state`, and of `extra`, as JSON in ASCII: whatever the store
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -15,7 +15,7 @@ from shared.accounts import Account, Lease, Outcome, State
 from shared.errors import Conflict, StoreError
 from shared.lifecycle import Verdict
 from timer_worker.batch import Batch
-from timer_worker.saving import saved
+from timer_worker.saving import save_turns
 from timer_worker.tasks import Task
 from timer_worker.turn import Turn, applicable, do_tasks, timed_out
 
@@ -217,7 +217,7 @@ class SlotRun:
         self._delete_what_is_over([turn for turn in turns if self._is_over(turn)])
         turns = [turn for turn in turns if not self._is_over(turn)]
         set_aside = []
-        for turn, result in zip(turns, saved(turns, self._app), strict=True):
+        for turn, result in zip(turns, save_turns(turns, self._app), strict=True):
             if isinstance(result, Conflict):
                 self._sweep.count(replace(turn, verdict=Verdict(Outcome.CONFLICT)))
             elif isinstance(result, StoreError):

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.access import LEASE, acquired, with_new_cache
-from shared.accounts import Account, Failure, Outcome
+from shared.accounts import MOST_JSON_BYTES, Account, Failure, Outcome
 from shared.errors import GraphError
 from shared.lifecycle import Verdict
 from shared.services import Services
-from shared.store.protocol import MOST_JSON_BYTES
 from timer_worker.tasks import Task
 
 logger = logging.getLogger(__name__)

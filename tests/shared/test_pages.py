@@ -7,7 +7,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.data.tables import TableClient, TableServiceClient
 
-from shared.store.pages import decoded, pages
+from shared.store.tables.wire import decoded, pages
 
 ROW: dict[str, Any] = {
     "Text": 'héllo "world"',
