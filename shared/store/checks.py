@@ -3,13 +3,14 @@ for this app is refused."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
-from shared.accounts import MOST_JSON_BYTES, Account, Failure
+from shared.accounts import MOST_JSON_BYTES, Account
 from shared.errors import RowRefused, RowTooLarge
 
-_TEXTS = tuple(each.name for each in fields(Account) if each.type in (str, "str") and each.name != "account_id")
+_TEXTS = ("username", "tenant_id", "object_id", "home_account_id", "session_generation")
+_FAILURE_TEXTS = ("code", "suberror", "correlation_id", "claims")
 
 
 def mended(account: Account) -> Account:
@@ -17,18 +18,25 @@ def mended(account: Account) -> Account:
     a token's claims may have it). Nearly always the same object.
 
     Raises:
-        RowRefused: its account_id has such a character. Nobody else may get that row.
+        RowRefused: its account_id has such a character (mended, it would be somebody else's), or a text is none.
     """
-    texts = (account.account_id, *(getattr(account, name) for name in _TEXTS), *account.scopes)
-    if all(text.isascii() or _is_storable(text) for text in texts) and _is_clean(account.failure):
-        return account
-    if not _is_storable(account.account_id):
-        raise RowRefused("its account id is no text that can be stored")
-    changes: dict[str, Any] = {name: _mend(getattr(account, name)) for name in _TEXTS}
-    if account.failure:
-        words: dict[str, Any] = {name: _mend(text) for name, text in _words(account.failure)}
-        changes["failure"] = replace(account.failure, **words)
-    return replace(account, scopes=tuple(_mend(scope) for scope in account.scopes), **changes)
+    failure = account.failure
+    texts = [account.account_id, *(getattr(account, name) for name in _TEXTS), *account.scopes]
+    if failure:
+        texts += [getattr(failure, name) for name in _FAILURE_TEXTS]
+    try:
+        "".join(texts).encode()
+    except TypeError as error:
+        raise RowRefused("one of its texts is none") from error
+    except UnicodeEncodeError:
+        if _mend(account.account_id) != account.account_id:
+            raise RowRefused("its account id is no text that can be stored") from None
+        changes: dict[str, Any] = {name: _mend(getattr(account, name)) for name in _TEXTS}
+        if failure:
+            words: dict[str, Any] = {name: _mend(getattr(failure, name)) for name in _FAILURE_TEXTS}
+            changes["failure"] = replace(failure, **words)
+        return replace(account, scopes=tuple(_mend(scope) for scope in account.scopes), **changes)
+    return account
 
 
 def json_text(name: str, value: Mapping[str, Any]) -> str:
@@ -47,22 +55,6 @@ def json_text(name: str, value: Mapping[str, Any]) -> str:
     if len(text) > MOST_JSON_BYTES:
         raise RowTooLarge(name, len(text), MOST_JSON_BYTES)
     return text
-
-
-def _is_storable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_clean(failure: Failure | None) -> bool:
-    return failure is None or all(text.isascii() or _is_storable(text) for _, text in _words(failure))
-
-
-def _words(failure: Failure) -> list[tuple[str, str]]:
-    return [(name, getattr(failure, name)) for name in ("code", "suberror", "correlation_id", "claims")]
 
 
 def _mend(text: str) -> str:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.accounts import MOST_JSON_BYTES, Account, Attempt, Failure, Lease, Outcome, Source, State, slot_of
-from shared.errors import Conflict, RowTooLarge, StoreError
+from shared.errors import Conflict, RowRefused, RowTooLarge, StoreError
 from shared.store import AccountStore, SweepRecord
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -161,8 +161,71 @@ def test_too_large_an_account_is_refused_and_the_row_keeps_what_it_had(
     assert store.get("oid.tid") == saved
 
 
+def test_account_whose_row_is_gone_is_not_deleted(store: AccountStore) -> None:
+    """With the ETag of what was read: somebody else was faster, and that is no conflict."""
+    saved = store.save(an_account())
+    assert store.delete("oid.tid", etag=saved.etag)
+    assert not store.delete("oid.tid", etag=saved.etag)
+    assert not store.delete("nobody", etag=saved.etag)
+
+
+ENDLESS: dict[str, object] = {}
+ENDLESS["me"] = ENDLESS
+ODD: dict[str, dict[str, object]] = {
+    "extra that is not JSON": {"extra": {"what": object()}},
+    "state that is not JSON": {"task_state": {1: 1, "a": 2}},
+    "endless state": {"task_state": ENDLESS},
+    "no username": {"username": None},
+}
+
+
+@pytest.mark.parametrize("changes", ODD.values(), ids=ODD)
+def test_one_odd_account_costs_nobody_elses_write(store: AccountStore, changes: dict[str, object]) -> None:
+    """Whatever is wrong with it: it alone is refused, and what was stored of it stays."""
+    people = [each for each in store.save_many(in_one_slot(5)) if isinstance(each, Account)]
+    wanted = [replace(each, session_generation="new") for each in people]
+    wanted[2] = replace(wanted[2], **changes)  # type: ignore[arg-type]
+    results = store.save_many(wanted)
+    assert [isinstance(each, Account) for each in results] == [True, True, False, True, True]
+    assert isinstance(results[2], RowRefused)
+    assert store.get(people[2].account_id) == people[2]
+    with pytest.raises(RowRefused):
+        store.save(wanted[2])
+
+
+@pytest.mark.parametrize("half", ["\ud800", "\udfff"], ids=["first", "second"])  # noqa: PT014 - they differ
+def test_text_that_utf_8_cannot_hold_is_mended(store: AccountStore, half: str) -> None:
+    """JSON can spell an unpaired surrogate, so a username may have one. Two halves that belong together are whole."""
+    failure = Failure(f"code{half}", NOW, NOW, suberror=half)
+    people = in_one_slot(3)
+    people[1] = replace(
+        people[1], username=f"a{half}b\ud83d\ude00", scopes=("User.Read", half), failure=failure, extra={"x": half}
+    )
+    results = store.save_many(people)
+    assert all(isinstance(each, Account) for each in results)
+    known = store.get(people[1].account_id)
+    assert known == results[1]
+    assert known is not None
+    assert known.username == "a\ufffdb\U0001f600"
+    assert known.scopes == ("User.Read", "\ufffd")
+    assert known.failure is not None
+    assert (known.failure.code, known.failure.suberror) == ("code\ufffd", "\ufffd")
+    assert known.extra == {"x": half}
+
+
+def test_account_id_that_utf_8_cannot_hold_is_nobodys(store: AccountStore) -> None:
+    """Mended it would be somebody else's. The others of its batch are saved."""
+    assert store.get("a\ud800") is None
+    people = in_one_slot(2)
+    odd = replace(people[0], account_id="a\ud800")
+    results = store.save_many([odd, people[1]])
+    assert isinstance(results[0], RowRefused)
+    assert isinstance(results[1], Account)
+
+
 @pytest.mark.parametrize(
-    "account_id", ["a/b", "a\\b", "a#b?c%d", "x" * 600, "Ünïcødé.ß", "a'b", 'q"q', "tab\there", " "]
+    "account_id",
+    ["a/b", "a\\b", "a#b?c%d", "x" * 600, "Ünïcødé.ß", "a'b", 'q"q', "tab\there", " ", "a%2Fb", "100%", "a~b", "a+b"],
 )
 def test_any_account_id_is_a_key(store: AccountStore, account_id: str) -> None:
     """Plain OpenID providers choose `sub` as they like."""

@@ -117,7 +117,15 @@ def test_everybody_is_counted_by_state_and_by_who_is_overdue(store: AccountStore
     assert counted.overdue == 3
 
 
-@pytest.mark.parametrize("cursor", ["!", "e30", "bm90IGpzb24", base64.urlsafe_b64encode(b"[1, 2]").decode()])
+NO_CURSORS = [
+    "!",
+    "e30",
+    "bm90IGpzb24",
+    *(base64.urlsafe_b64encode(each).decode() for each in (b"[1, 2]", b"[" * 2700)),
+]
+
+
+@pytest.mark.parametrize("cursor", NO_CURSORS)
 def test_a_cursor_that_no_page_gave_is_refused(store: AccountStore, cursor: str) -> None:
     """It never reaches the storage."""
     store.save(person(1))

@@ -128,7 +128,7 @@ SUMMARY_PROPERTIES = (
     "FailureClaims",
     "NotifiedAt",
 )
-"""What a list selects: every property that `summary` reads. tests/shared/test_tables_rows.py holds them together."""
+"""What a list selects: every property that `summary` reads. tests/shared/test_store_tables.py holds them together."""
 
 
 def summary(entity: Mapping[str, Any]) -> AccountSummary:

@@ -40,18 +40,19 @@ def encode(table: TableClient, operation: Operation) -> Part:
     """
     kind, entity, options = operation
     url = f"{requests.endpoint(table)}/{table.table_name}"
-    keys = f"PartitionKey='{_key(entity['PartitionKey'])}',RowKey='{_key(entity['RowKey'])}'"
+    keys = f"(PartitionKey='{_key(entity['PartitionKey'])}',RowKey='{_key(entity['RowKey'])}')"
     content = "" if kind == "delete" else json.dumps(_properties(entity))
+    body = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     if kind == "create":
-        line, condition = f"POST {url}", "Prefer: return-no-content\r\n"
+        line, headers = f"POST {url}", f"{body}Prefer: return-no-content\r\n"
     elif kind == "delete":
-        line, condition = f"DELETE {url}({keys})", f"If-Match: {options.get('etag') or '*'}\r\n"
+        line, headers = f"DELETE {url}{keys}", f"If-Match: {options.get('etag') or '*'}\r\n"
     else:
-        line, condition = f"{_METHODS[options['mode']]} {url}({keys})", f"If-Match: {options['etag']}\r\n"
+        line, headers = f"{_METHODS[options['mode']]} {url}{keys}", f"{body}If-Match: {options['etag']}\r\n"
     return (
         "Content-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
-        f"{line} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n"
-        f"Accept: application/json;odata=minimalmetadata\r\nDataServiceVersion: 3.0\r\n{condition}\r\n"
+        f"{line} HTTP/1.1\r\n{headers}"
+        "Accept: application/json;odata=minimalmetadata\r\nDataServiceVersion: 3.0\r\n\r\n"
         f"{content}\r\n"
     ).encode("ascii")
 
