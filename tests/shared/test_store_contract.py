@@ -42,6 +42,12 @@ def an_account(account_id: str = "oid.tid", **changes: object) -> Account:
     return replace(account, **changes)  # type: ignore[arg-type]
 
 
+def neighbour_of(account_id: str) -> Account:
+    """Somebody else, never stored, who shares that account's slot."""
+    names = (f"neighbour-{number}" for number in range(1000))
+    return an_account(next(each for each in names if slot_of(each) == slot_of(account_id)))
+
+
 def in_one_slot(count: int) -> list[Account]:
     """Small accounts that share a slot."""
     ids = (f"person-{number}" for number in range(100_000))
@@ -116,6 +122,17 @@ def test_touch_moves_activity_and_lease_only(store: AccountStore) -> None:
     assert known.etag == touched.etag != saved.etag
     with pytest.raises(Conflict):
         store.touch(saved)
+
+
+def test_account_that_was_never_stored_is_not_touched(store: AccountStore) -> None:
+    """There is nothing to merge into. The others of its batch are touched."""
+    saved = store.save(an_account())
+    stranger = neighbour_of("oid.tid")
+    results = store.touch_many([stranger, saved])
+    assert isinstance(results[0], Conflict)
+    assert isinstance(results[1], Account)
+    with pytest.raises(Conflict):
+        store.touch(an_account("somebody.else"))
 
 
 def test_delete_tells_whether_there_was_a_row(store: AccountStore) -> None:

@@ -463,6 +463,22 @@ def test_a_row_that_is_moved_by_two_at_once_is_moved_once(
     assert len(keys(tables)) == len(FIRST)
 
 
+def test_an_old_key_that_is_somebody_elses_new_one_locks_nobody_out(
+    old_store: TableAccountStore, tables: TableServiceClient
+) -> None:
+    """`a~2Fb` was the key of that account, and is now the key of `a/b`."""
+    both = ((f"{number}~2Fb", f"{number}/b") for number in range(1000))
+    old, new = next(pair for pair in both if slot_of(pair[0]) == slot_of(pair[1]))
+    tables.get_table_client("Accounts").create_entity(to_entity(an_account(old)) | {"RowKey": old})
+    assert first_edition.first_key(old) == row_key(new)
+    assert old_store.get(new) is None
+    saved = old_store.save(an_account(new))
+    assert old_store.get(new) == saved
+    known = old_store.get(old)
+    assert known is not None
+    assert known.account_id == old
+
+
 def test_an_ordinary_account_is_looked_for_once(storage: ServiceShapedStorage, table_store: TableAccountStore) -> None:
     """Nothing of the first edition costs an Entra account a request."""
     saved(table_store.save_many([an_account("oid.tid")]))

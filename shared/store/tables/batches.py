@@ -58,7 +58,10 @@ def replace_row(account: Account) -> wire.Operation:
 
 
 def merge_activity(account: Account) -> wire.Operation:
-    """Merges when the person was here, when they are due, and the lease, into the row with the account's ETag."""
+    """Merges when the person was here, when they are due, and the lease, into the row with the account's ETag. Raises
+    Conflict for an account that was never stored."""
+    if account.etag is None:
+        raise Conflict(account.account_id)
     return "update", to_activity(account), _if_unchanged(account, merge=True)
 
 

@@ -182,11 +182,12 @@ def sweep_record(entity: Mapping[str, Any]) -> SweepRecord:
 
 
 def _activity(account: Account) -> Entity:
-    """No lease is an empty owner: a merge leaves alone what it isn't given."""
+    """No lease is an empty owner: a merge leaves alone what it isn't given. What is no time raises here: no scan would
+    find a row without one."""
     lease = account.lease
     return {
-        "LastActivity": account.last_activity,
-        "DueAt": account.due_at,
+        "LastActivity": account.last_activity.astimezone(UTC),
+        "DueAt": account.due_at.astimezone(UTC),
         "LeaseOwner": lease.owner if lease else "",
         "LeaseUntil": lease.until if lease else account.last_activity,
     }

@@ -49,6 +49,9 @@ class TableAccountStore:
             )
 
         entity = read()
+        other = entity.get("AccountId") if entity else None
+        if isinstance(other, str) and other != account_id and first_edition.bring_over(self._tables, other):
+            entity = read()  # somebody's old key was this account's new one
         if entity is None and first_edition.bring_over(self._tables, account_id):
             entity = read()
         if entity is None:
