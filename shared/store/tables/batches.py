@@ -9,7 +9,6 @@ Limits: "Performing entity group transactions" (100 entities, 4 MiB). First-edit
 `WriteId`; a write of ours that they merged onto, and whose answer was lost, still counts as ours.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -32,8 +31,6 @@ _WRITE = "write accounts"
 
 Results = dict[str, Account | StoreError]
 """By account id: the account with its new ETag, or why it was not written."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,6 @@ def _ready(
         except StoreError as error:
             results[given.account_id] = error
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one row, the others are written
-            logger.error("an account can't be made a row: %s", type(error).__name__)
             results[given.account_id] = RowRefused(f"it can't be made a row ({type(error).__name__})")
 
 

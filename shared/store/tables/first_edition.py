@@ -65,7 +65,7 @@ def move(tables: Tables, row: wire.Row) -> wire.Row:
         wire.encode(tables.accounts, ("delete", old_keys, {"etag": row["odata.etag"]})),
     ]
     etag, _ = tables.call("move account", lambda: wire.submit(tables.accounts, parts), key=row["AccountId"])
-    logger.info("a row of %s has its new key now", ACCOUNTS)
+    logger.debug("a row of %s has its new key now", ACCOUNTS)
     return entity | {"odata.etag": etag}
 
 

@@ -19,6 +19,7 @@ from azure.data.tables import TableClient
 from shared.accounts import State
 from shared.store.protocol import AccountPage, AccountSummary, Headcount
 from shared.store.tables.rows import SUMMARY_PROPERTIES, summary
+from shared.store.tables.service import ACCOUNTS
 
 _MOST_REQUESTS = 20  # to the service, for one page of a list; a rare find may need more pages
 _COUNTING_PAGE = 1000
@@ -84,7 +85,7 @@ def _summary_or_none(row: Mapping[str, Any]) -> AccountSummary | None:
     try:
         return summary(row)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        logger.error("an account makes no sense and is not listed: %s", type(error).__name__)
+        logger.error("a row of %s makes no sense and is left out: %s", ACCOUNTS, type(error).__name__)
         return None
 
 
