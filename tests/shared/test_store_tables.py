@@ -3,14 +3,17 @@
 All on a storage that answers as the live service does; see tests/service_storage.py.
 """
 
+import ast
 import os
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.data.tables import TableServiceClient, UpdateMode
 
+from shared import store
 from shared.accounts import Account, State, slot_of
 from shared.errors import Conflict, RowRefused, RowTooLarge, StoreUnavailable
 from shared.store import SweepRecord, TableAccountStore
@@ -53,6 +56,19 @@ def part(status: str, code: str, message: str) -> bytes:
     return (
         f"--b\r\n\r\n--c\r\n\r\nHTTP/1.1 {status}\r\nCache-Control: no-cache\r\n\r\n{error}\r\n--c--\r\n--b--".encode()
     )
+
+
+FOLDER = Path(store.__file__).parent
+
+
+@pytest.mark.parametrize("file", [*FOLDER.glob("*.py")], ids=lambda file: file.name)
+def test_only_its_own_folder_knows_table_storage(file: Path) -> None:
+    """Another store could follow: beside it nothing imports the SDK, and only the package's door imports the folder."""
+    nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
+    imported = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    assert not [name for name in imported if name.startswith("azure")]
+    assert file.name == "__init__.py" or not [name for name in imported if name.startswith("shared.store.tables")]
 
 
 # Answers that were lost
@@ -377,6 +393,13 @@ def test_odd_rows_hide_nobody_in_lists_and_counts(table_store: TableAccountStore
         table_store.get(odd)
 
 
+def test_odd_rows_hide_no_sweep(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """Of those that are read, the odd ones are left out."""
+    table_store.record_sweep(SweepRecord(started_at=NOW, seconds=1, slots=1))
+    tables.get_table_client("Sweeps").create_entity({"PartitionKey": "sweeps", "RowKey": "0", "StartedAt": "soon"})
+    assert [each.started_at for each in table_store.recent_sweeps(2)] == [NOW]
+
+
 def test_a_row_copied_under_another_key_is_nobodys_turn(
     table_store: TableAccountStore, tables: TableServiceClient
 ) -> None:
@@ -396,14 +419,14 @@ FIRST = ["a/b", "a%2Fb", "auth0|50%", "x~y", 'a\\b#c?d"e', "ü/x", "tab\t", "~" 
 def old_store(request: pytest.FixtureRequest, tables: TableServiceClient) -> TableAccountStore:
     """A store with one row for each of these ids, written as the first edition wrote it: with its key, and without
     WriteId."""
-    store: TableAccountStore = (
+    made: TableAccountStore = (
         TableAccountStore(tables) if request.param == "azurite" else request.getfixturevalue("table_store")
     )
-    store.slots()  # makes the tables
+    made.slots()  # makes the tables
     for account_id in FIRST:
         row = to_entity(an_account(account_id)) | {"RowKey": first_edition.first_key(account_id)}
         tables.get_table_client("Accounts").create_entity({name: row[name] for name in row if name != "WriteId"})
-    return store
+    return made
 
 
 def keys(tables: TableServiceClient) -> list[str]:

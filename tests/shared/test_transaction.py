@@ -19,10 +19,11 @@ from azure.data.tables import (
 
 from shared.store.tables import CLIENT_OPTIONS, wire
 from shared.store.tables.wire import Operation
+from tests.service_storage import ServiceShapedStorage
 
 ROW: dict[str, Any] = {
     "PartitionKey": "0a",
-    "RowKey": "o'neil+%2F é@contoso",
+    "RowKey": "o'neil+~ é@contoso",
     "Text": 'héllo "world"\r\n--batch',
     "Empty": "",
     "Number": 7,
@@ -40,10 +41,16 @@ def submit(table: TableClient, operations: list[Operation]) -> list[str]:
     return wire.submit(table, [wire.encode(table, each) for each in operations])
 
 
-@pytest.fixture
-def table(tables: TableServiceClient) -> TableClient:
-    """An empty table."""
-    return tables.create_table("Rows")
+@pytest.fixture(params=["azurite", "service"])
+def table(request: pytest.FixtureRequest, tables: TableServiceClient) -> Iterator[TableClient]:
+    """An empty table on plain Azurite, and on a storage that answers as the live service does."""
+    made = tables.create_table("Rows")
+    if request.param == "azurite":
+        yield made
+        return
+    storage: ServiceShapedStorage = request.getfixturevalue("storage")
+    with storage.client() as client:
+        yield client.get_table_client("Rows")
 
 
 def replaced(row: dict[str, Any], etag: str, mode: UpdateMode = UpdateMode.REPLACE) -> Operation:
@@ -91,6 +98,23 @@ def test_a_refused_row_is_named_and_nothing_is_written(table: TableClient) -> No
     assert not any("New" in row for row in table.list_entities())
 
 
+@pytest.mark.parametrize("key", ["plain", "a%2Fb", "a%252Fb", "100%", "o'neil+ é"])
+def test_a_row_is_written_and_deleted_whatever_its_key(table: TableClient, key: str) -> None:
+    """Also one with %, which no URL's path reaches on the live service."""
+    row = {"PartitionKey": "p", "RowKey": key}
+    others = [{"PartitionKey": "p", "RowKey": each} for each in ("a", "a%2F", "a%25252Fb")]
+    [first, *_] = submit(table, [("create", each, {}) for each in (row, *others)])
+    [second] = submit(table, [replaced(row | {"New": 1}, first)])
+    with pytest.raises(TableTransactionError) as stale:
+        submit(table, [("delete", row, {"etag": first})])
+    assert stale.value.status_code == 412
+    assert submit(table, [("delete", row, {"etag": second})]) == [""]
+    with pytest.raises(TableTransactionError) as gone:
+        submit(table, [("delete", row, {})])
+    assert gone.value.status_code == 404
+    assert sorted(each["RowKey"] for each in table.list_entities()) == ["a", "a%25252Fb", "a%2F"]
+
+
 def test_a_missing_table_is_said(tables: TableServiceClient) -> None:
     """By its code, as the store looks for it."""
     with pytest.raises(HttpResponseError, match="TableNotFound") as missing:
@@ -112,7 +136,7 @@ def answering() -> Iterator[Answering]:
                 """The answer."""
                 self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(body.encode())))
                 self.end_headers()
                 self.wfile.write(body.encode())
 
@@ -137,6 +161,22 @@ def test_an_answer_that_does_not_speak_of_every_row_is_an_error(answering: Answe
     rows = [{"PartitionKey": "p", "RowKey": name} for name in "ab"]
     with pytest.raises(HttpResponseError, match=re.escape("can't be read")):
         submit(answering(202, body), [("create", row, {}) for row in rows])
+
+
+@pytest.mark.parametrize("headers", ["", "Content-Type: application/json\r\nX: y\r\n"])
+@pytest.mark.parametrize(
+    ("message", "index"), [("7:The entity …", 7), ("The entity …", 0), ("0:The …", 0), ("12345:x", 0)]
+)
+def test_a_refusal_is_read_with_and_without_headers_and_number(
+    answering: Answering, headers: str, message: str, index: int
+) -> None:
+    """Row 0 has no number on the live service."""
+    error = f'{{"odata.error": {{"code": "EntityAlreadyExists", "message": {{"value": "{message}"}}}}}}'
+    body = f"--b\r\n\r\n--c\r\n\r\nHTTP/1.1 409 Conflict\r\n{headers}\r\n{error}\r\n--c--\r\n--b--\r\n"
+    with pytest.raises(TableTransactionError) as refused:
+        submit(answering(202, body), [("create", ROW, {})])
+    assert (refused.value.index, refused.value.status_code) == (index, 409)
+    assert refused.value.__dict__["error_code"] == "EntityAlreadyExists"
 
 
 def test_a_body_that_is_too_large_is_told_from_a_refused_row(answering: Answering) -> None:

@@ -176,7 +176,7 @@ def _write_in_parts(tables: Tables, batch: list[Write], error: HttpResponseError
     if len(batch) == 1:
         (each,) = batch
         if is_too_large(error) or error.status_code == 413:
-            return {each.name: RowTooLarge("row", len(each.part), _MOST_BATCH_BYTES)}
+            return {each.name: RowTooLarge("row")}
         return {each.name: RowRefused(f"{_WRITE}: {error.status_code} {service_code(error)}".rstrip())}
     named = 0
     if isinstance(error, TableTransactionError) and not isinstance(error, RequestTooLargeError):

@@ -7,9 +7,7 @@ empty pages with a continuation ("Query timeout and pagination").
 import base64
 import binascii
 import json
-import logging
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,14 +16,12 @@ from azure.data.tables import TableClient
 
 from shared.accounts import State
 from shared.store.protocol import AccountPage, AccountSummary, Headcount
-from shared.store.tables.rows import SUMMARY_PROPERTIES, summary
+from shared.store.tables.rows import SUMMARY_PROPERTIES, sense_of, summary
 from shared.store.tables.service import ACCOUNTS
 
 _MOST_REQUESTS = 20  # to the service, for one page of a list; a rare find may need more pages
 _COUNTING_PAGE = 1000
 _BEHIND_EVERY_NAME = "\uf8ff"
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ def list_page(table: TableClient, choice: Choice, *, cursor: str, most: int) -> 
     pages = rows.by_page(continuation_token=_token(cursor))
     found: list[AccountSummary] = []
     for _ in range(_MOST_REQUESTS):
-        found += [each for row in next(pages, []) if (each := _summary_or_none(row))]
+        found += [each for row in next(pages, []) if (each := sense_of(row, summary, ACCOUNTS))]
         if len(found) >= most or not pages.continuation_token:
             break
     return AccountPage(tuple(found), _cursor(pages.continuation_token))
@@ -78,15 +74,6 @@ def count(table: TableClient, overdue_before: datetime) -> Headcount:
         states[row.get("State") or State.ACTIVE.value] += 1
         overdue += due_at is not None and due_at < overdue_before
     return Headcount({each: states[each.value] for each in State}, overdue)
-
-
-def _summary_or_none(row: Mapping[str, Any]) -> AccountSummary | None:
-    """None for a row that makes no sense: it must not hide the others."""
-    try:
-        return summary(row)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        logger.error("a row of %s makes no sense and is left out: %s", ACCOUNTS, type(error).__name__)
-        return None
 
 
 def _cursor(token: dict[str, str | None] | None) -> str:

@@ -11,10 +11,11 @@ A null property is an absent one, wherever it is read: the service writes null f
 
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.accounts import Account, Attempt, Failure, Lease, Outcome, Source, State
 from shared.errors import RowTooLarge
@@ -28,8 +29,13 @@ WRITE_ID = "WriteId"
 _ESCAPE = "~"
 _NOT_IN_A_KEY = re.compile(rf'[/\\#?%"{_ESCAPE}\x00-\x1f\x7f-\x9f]')
 _FAR_FUTURE_MICROSECONDS = 10**17
+MAKES_NO_SENSE = (KeyError, ValueError, TypeError, AttributeError)
+"""What reading a row raises that was written by hand, or by another version."""
 
 Entity = dict[str, Any]
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 def row_key(account_id: str) -> str:
@@ -76,12 +82,17 @@ def to_activity(account: Account) -> Entity:
     return _named({"PartitionKey": account.slot, "RowKey": row_key(account.account_id), **_activity(account)}, account)
 
 
-def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
-    """The account in a row.
+def sense_of(row: Mapping[str, Any], read: Callable[[Any], T], table: str) -> T | None:
+    """What `read` makes of the row; None, and a line in the log, when it makes no sense: it must not hide others."""
+    try:
+        return read(row)
+    except MAKES_NO_SENSE as error:
+        logger.error("a row of %s makes no sense and is left out: %s", table, type(error).__name__)
+        return None
 
-    Raises:
-        KeyError, ValueError, TypeError, AttributeError: the row makes no sense.
-    """
+
+def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
+    """The account in a row. Raises MAKES_NO_SENSE."""
     row = _present(entity)
     return Account(
         account_id=row["AccountId"],
@@ -132,11 +143,7 @@ SUMMARY_PROPERTIES = (
 
 
 def summary(entity: Mapping[str, Any]) -> AccountSummary:
-    """What a list shows, from a row of which only SUMMARY_PROPERTIES were read.
-
-    Raises:
-        KeyError, ValueError, TypeError, AttributeError: the row makes no sense.
-    """
+    """What a list shows, from a row of which only SUMMARY_PROPERTIES were read. Raises MAKES_NO_SENSE."""
     row = _present(entity)
     return AccountSummary(
         account_id=row["AccountId"],
@@ -168,7 +175,7 @@ def sweep_entity(record: SweepRecord, suffix: str) -> Entity:
 
 
 def sweep_record(entity: Mapping[str, Any]) -> SweepRecord:
-    """What a row of Sweeps says."""
+    """What a row of Sweeps says. Raises MAKES_NO_SENSE."""
     row = _present(entity)
     names = [*(each.value for each in Outcome), "deleted"]
     return SweepRecord(

@@ -1,6 +1,5 @@
 """The account store on Azure Table Storage."""
 
-import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,13 +14,10 @@ from shared.errors import Conflict, StoreError, StoreUnavailable
 from shared.store.protocol import AccountPage, Headcount, Slot, SweepRecord
 from shared.store.tables import batches, first_edition, hints, wire
 from shared.store.tables.listing import Choice, count, list_page
-from shared.store.tables.rows import from_entity, row_key, sweep_entity, sweep_record
-from shared.store.tables.service import ACCOUNTS, Tables, entity_or_none, etag_of, table_is_missing, translated
+from shared.store.tables.rows import MAKES_NO_SENSE, from_entity, row_key, sense_of, sweep_entity, sweep_record
+from shared.store.tables.service import ACCOUNTS, SWEEPS, Tables, entity_or_none, etag_of, table_is_missing, translated
 
 ROWS_PER_PAGE = 100  # of a scan, as many as a transaction takes: what a sweep holds in memory at once, per slot
-_MAKES_NO_SENSE = (KeyError, ValueError, TypeError, AttributeError)
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -58,7 +54,7 @@ class TableAccountStore:
             return None
         try:
             account = from_entity(entity, etag_of(entity.metadata))
-        except _MAKES_NO_SENSE as error:
+        except MAKES_NO_SENSE as error:
             raise StoreUnavailable("read account", None, f"the row makes no sense: {type(error).__name__}") from error
         if account.account_id != account_id:  # somebody's row, copied under another key by who can write to the table
             raise StoreUnavailable("read account", None, "the row is not this account's")
@@ -107,7 +103,7 @@ class TableAccountStore:
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
         """See AccountStore."""
         for page in self._pages(slot, "le", now, self._read):
-            yield [account for account in page if account is not None]
+            yield [account for account in page if account]
 
     def earliest_due(self, slot: str, before: datetime) -> datetime | None:
         """See AccountStore."""
@@ -137,7 +133,7 @@ class TableAccountStore:
         newest = self._tables.call(
             "read sweeps", lambda: list(islice(table.list_entities(results_per_page=most), most))
         )
-        return [sweep_record(entity) for entity in newest]
+        return [record for row in newest if (record := sense_of(row, sweep_record, SWEEPS))]
 
     def list_accounts(
         self,
@@ -177,20 +173,19 @@ class TableAccountStore:
             yield from others
 
     def _read(self, row: wire.Row) -> Account | None:
-        """The account in a row. None for a row that makes no sense, written by hand or by another version, or copied
-        under another key: it must not hide those behind it."""
-        try:
-            values = wire.decoded(row)
-            if values["RowKey"] != row_key(values["AccountId"]):
-                if values["RowKey"] != first_edition.first_key(values["AccountId"]):
-                    raise ValueError("a row of another account")
+        """The account in a row. None for a row that makes no sense, or was copied under another key."""
+        return sense_of(row, self._account, ACCOUNTS)
+
+    def _account(self, row: wire.Row) -> Account | None:
+        values = wire.decoded(row)
+        if values["RowKey"] != row_key(values["AccountId"]):
+            if values["RowKey"] != first_edition.first_key(values["AccountId"]):
+                raise ValueError("a row of another account")
+            try:
                 values = first_edition.move(self._tables, values)
-            return from_entity(values, str(values["odata.etag"]))
-        except Conflict:
-            return None  # somebody else moved it, or wrote it: it comes with the next scan
-        except _MAKES_NO_SENSE as error:
-            logger.error("a row of %s makes no sense and is left out: %s", ACCOUNTS, type(error).__name__)
-            return None
+            except Conflict:  # somebody else moved it, or wrote it: it comes with the next scan
+                return None
+        return from_entity(values, str(values["odata.etag"]))
 
 
 def _or_raise(result: Account | StoreError) -> Account:
