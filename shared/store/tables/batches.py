@@ -111,6 +111,7 @@ def _batches(writes: Iterator[Write]) -> Iterator[list[Write]]:
 
 
 def _write_batch(tables: Tables, batch: list[Write]) -> Results:
+    """Sends the rows, settles what became of them, and sends again those that are still as they were."""
     results: Results = {}
     error: StoreError = StoreUnavailable(_WRITE, 412, "the rows kept changing")
     for _ in range(_MOST_TRIES):

@@ -1,8 +1,8 @@
 """Rows with keys of the first edition, which escaped with `%`: found by filter, and moved to their new key on sight.
 
 The service can't address a key with `%` by URL, but in a filter and in a transaction it can (see rows.py), so a row is
-found by the one and moved by the other. Only plain OpenID subjects with a forbidden character (or `~`) have another key
-than before; an Entra account's id never has.
+found by the one and moved by the other. Only plain OpenID subjects with a character that is escaped have another key
+than before; an Entra account's id has none.
 """
 
 import hashlib

@@ -4,7 +4,8 @@ Facts from "Understanding the Table service data model": 64 KiB per property, 1 
 entity; a key of up to 1 KiB (512 UTF-16 characters) without `/ \\ # ?` and control characters.
 From "PartitionKey or RowKey containing the percent '%' character causes some Windows Azure Tables APIs to fail"
 (Microsoft's Azure Storage team blog, 28 May 2012): the service decodes a URL's path twice, so a key with `%` can't be
-addressed by URL. In the body of a transaction and in a filter it can.
+addressed by URL. In the body of a transaction and in a filter it can. Two more characters made trouble in URLs: `+`
+(StringToTableKey in Microsoft's EmbeddedSocial escapes it) and `~` (Azure/azure-storage-python issue 76).
 
 A null property is an absent one, wherever it is read: the service writes null for a selected property that a row lacks.
 """
@@ -26,8 +27,7 @@ MOST_CACHE_BYTES = 880 * 1024  # a row takes 1 MiB, and both JSON texts twice th
 CHUNK_BYTES = 64 * 1024
 LONGEST_KEY = 512
 WRITE_ID = "WriteId"
-_ESCAPE = "~"
-_NOT_IN_A_KEY = re.compile(rf'[/\\#?%"{_ESCAPE}\x00-\x1f\x7f-\x9f]')
+_TO_ESCAPE = re.compile(r'_(?=x[0-9A-Fa-f]{4}_)|[/\\#?%+~"\x00-\x1f\x7f-\x9f]')
 _FAR_FUTURE_MICROSECONDS = 10**17
 MAKES_NO_SENSE = (KeyError, ValueError, TypeError, AttributeError)
 """What reading a row raises that was written by hand, or by another version."""
@@ -39,9 +39,10 @@ logger = logging.getLogger(__name__)
 
 
 def row_key(account_id: str) -> str:
-    """`account_id` as a RowKey: where keys forbid a character, `~` and two hex digits per byte of it; the SHA-256 of
-    all when that is too long. Raises UnicodeEncodeError for an unpaired surrogate."""
-    key = _NOT_IN_A_KEY.sub(lambda found: "".join(f"{_ESCAPE}{byte:02X}" for byte in found[0].encode()), account_id)
+    """`account_id` as a RowKey: characters that a key or a URL can't hold as `_xHHHH_` (the form of .NET's
+    XmlConvert.EncodeName, and like there an underscore that begins such a form); the SHA-256 of all when that is too
+    long. Raises UnicodeEncodeError for an unpaired surrogate."""
+    key = _TO_ESCAPE.sub(lambda found: f"_x{ord(found[0]):04X}_", account_id)
     if len(key.encode("utf-16-le")) // 2 > LONGEST_KEY:
         return hashlib.sha256(account_id.encode()).hexdigest()
     return key

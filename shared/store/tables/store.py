@@ -34,9 +34,8 @@ class TableAccountStore:
 
     def get(self, account_id: str) -> Account | None:
         """See AccountStore."""
-        try:
-            keys = (slot_of(account_id), row_key(account_id))
-        except UnicodeEncodeError:  # no such account can be saved
+        keys = _keys(account_id)
+        if keys is None:
             return None
 
         def read() -> Any:
@@ -78,14 +77,15 @@ class TableAccountStore:
 
     def delete(self, account_id: str, *, etag: str | None = None) -> bool:
         """See AccountStore."""
-        if first_edition.may_have_another_key(account_id) and self.get(account_id) is None:
+        keys = _keys(account_id)
+        if keys is None or (first_edition.may_have_another_key(account_id) and self.get(account_id) is None):
             return False
-        table, keys = self._tables.accounts, {"PartitionKey": slot_of(account_id), "RowKey": row_key(account_id)}
-        part = wire.encode(table, ("delete", keys, {"etag": etag}))
+        row = {"PartitionKey": keys[0], "RowKey": keys[1]}
+        part = wire.encode(self._tables.accounts, ("delete", row, {"etag": etag}))
 
-        def delete() -> bool:
+        def delete() -> bool:  # by transaction: the SDK's own call doesn't tell when there is no such row
             try:
-                wire.submit(table, [part])
+                wire.submit(self._tables.accounts, [part])
             except HttpResponseError as error:
                 if error.status_code != 404 or table_is_missing(error):
                     raise
@@ -186,6 +186,14 @@ class TableAccountStore:
             except Conflict:  # somebody else moved it, or wrote it: it comes with the next scan
                 return None
         return from_entity(values, str(values["odata.etag"]))
+
+
+def _keys(account_id: str) -> tuple[str, str] | None:
+    """Partition and row; None for an id that no account can have: UTF-8 can't hold it."""
+    try:
+        return slot_of(account_id), row_key(account_id)
+    except UnicodeEncodeError:
+        return None
 
 
 def _or_raise(result: Account | StoreError) -> Account:
