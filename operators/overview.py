@@ -80,7 +80,7 @@ def listed(choice: Choice, app: Services) -> AccountPage:
     """One page of the list. Raises BadRequest."""
     state = State(choice.show) if choice.show not in ("", OVERDUE) else None
     try:
-        return app.store.listed(
+        return app.store.list_accounts(
             state=state,
             username=choice.search,
             due_before=overdue_before(app) if choice.show == OVERDUE else None,

@@ -23,6 +23,8 @@ from shared.settings_parsers import (
     positive,
     scope_name,
     scopes,
+    storage_connection,
+    table_url,
     words,
 )
 
@@ -97,23 +99,28 @@ class Settings:
     tables_connection_string: str = setting(
         "TABLES_CONNECTION_STRING",
         "storage account of the tables; default: AzureWebJobsStorage",
+        parse=storage_connection,
         default="",
         secret=True,
     )
     tables_endpoint: str = setting(
         "TABLES_ENDPOINT",
         "instead: https://<account>.table.core.windows.net, with a managed identity",
-        parse=https_url,
+        parse=table_url,
         default="",
     )
     storage_connection_string: str = setting(
-        "AzureWebJobsStorage", "the Functions host's storage account; its queues are used too", default="", secret=True
+        "AzureWebJobsStorage",
+        "the Functions host's storage account; its queues are used too",
+        parse=storage_connection,
+        default="",
+        secret=True,
     )
     storage_account_name: str = setting(
         "AzureWebJobsStorage__accountName", "the same by name, with a managed identity", default=""
     )
     storage_table_uri: str = setting(
-        "AzureWebJobsStorage__tableServiceUri", "the same by table endpoint", parse=https_url, default=""
+        "AzureWebJobsStorage__tableServiceUri", "the same by table endpoint", parse=table_url, default=""
     )
     storage_queue_uri: str = setting(
         "AzureWebJobsStorage__queueServiceUri", "the same by queue endpoint", parse=https_url, default=""

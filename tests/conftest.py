@@ -14,11 +14,11 @@ from localdev.azurite import Azurite
 from localdev.host import IndexedFunction, LocalHost, index, load_app
 from localdev.host.config import HostConfig
 from localdev.tenant import SampleTenant
+from shared.clients.storage import CLIENT_OPTIONS
 from shared.errors import SettingsError
 from shared.sealing import new_key
 from shared.services import Services, services
 from shared.settings import documented, load
-from shared.store.tables import CLIENT_OPTIONS
 from tests.running_app import Clock, RunningApp
 
 # No test is timed; and each run tries the same examples, so that a red run speaks of its change.

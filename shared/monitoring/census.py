@@ -51,7 +51,7 @@ class Census:
 
     def _count(self, now: datetime, overdue_before: datetime) -> None:
         try:
-            self._latest = Counted(self._store.counted(overdue_before), now)
+            self._latest = Counted(self._store.count_accounts(overdue_before), now)
         except StoreError as error:
             self._failure = error
             self._began = None
