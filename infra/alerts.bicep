@@ -71,6 +71,8 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2021-08-01' = [
       windowSize: rule.window
       scopes: [insightsId]
       autoMitigate: true
+      // Before the first record there is no table to validate against.
+      skipQueryValidation: true
       criteria: {
         allOf: [
           {

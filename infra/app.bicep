@@ -10,6 +10,16 @@ param scopes string
 param sweepSchedule string
 param sweepEvery string
 param sweepFanout string
+param absentAfter string
+param retention string
+param corsOrigins string
+
+@description('<name>=<value> by semicolon. Each wins over a setting of the same name below.')
+param settings string
+
+param instanceMemory int
+param maximumInstances int
+param httpConcurrency int
 param openTelemetry bool
 param identityId string
 param identityClientId string
@@ -24,7 +34,7 @@ var secret = { CLIENT_SECRET: '${vaultSecrets}/client-secret)' }
 var noSecret = { CLIENT_ASSERTION: 'managed-identity' }
 var proof = clientSecretInVault ? secret : noSecret
 var sdk = openTelemetry ? { PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true' } : {}
-var settings = {
+var appSettings = {
   // The host's own.
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
@@ -32,6 +42,8 @@ var settings = {
   AzureWebJobsStorage__queueServiceUri: 'https://${storageName}.queue.${storageHost}'
   AzureWebJobsStorage__tableServiceUri: 'https://${storageName}.table.${storageHost}'
   AzureWebJobsDisableHomepage: 'true'
+  // A stop waits for what runs. PYTHON_THREADPOOL_THREAD_COUNT stays unset: the host makes it 1000.
+  FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING: 'true'
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
   // The app's: docs/settings.md.
@@ -43,8 +55,15 @@ var settings = {
   SWEEP_SCHEDULE: sweepSchedule
   SWEEP_EVERY: sweepEvery
   SWEEP_FANOUT: sweepFanout
+  ABSENT_AFTER: absentAfter
+  RETENTION: retention
+  CORS_ORIGINS: corsOrigins
   ADMIN_ROLE: 'Understudy.Operator'
 }
+var ours = [for each in items(union(appSettings, proof, sdk)): { name: each.key, value: each.value }]
+var pairs = filter(split(settings, ';'), pair => !empty(trim(pair)))
+var theirs = [for pair in pairs: { name: trim(split(pair, '=')[0]), value: join(skip(split(pair, '='), 1), '=') }]
+var names = [for each in theirs: each.name]
 
 resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   // checkov:skip=CKV_AZURE_225: not every region has zone-redundant Flex Consumption; who was not swept is swept later
@@ -63,6 +82,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
 
 resource app 'Microsoft.Web/sites@2024-04-01' = {
   // checkov:skip=CKV_AZURE_17: people come with browsers, which have no client certificates
+  // checkov:skip=CKV_AZURE_78: Flex Consumption refuses ftpsState (51021); FTP's publishing password is off, below
   // checkov:skip=CKV_AZURE_212: Flex Consumption scales from zero; the timer wakes it
   // checkov:skip=CKV_AZURE_213: the plan replaces an instance whose host does not answer; it has no health check path
   // checkov:skip=CKV_AZURE_222: people sign in here from anywhere
@@ -97,16 +117,20 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
         version: '3.12'
       }
       scaleAndConcurrency: {
-        instanceMemoryMB: 2048
-        maximumInstanceCount: 40
+        instanceMemoryMB: instanceMemory
+        maximumInstanceCount: maximumInstances
+        triggers: {
+          http: {
+            perInstanceConcurrency: httpConcurrency
+          }
+        }
       }
     }
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       http20Enabled: true
-      appSettings: [for each in items(union(settings, proof, sdk)): { name: each.key, value: each.value }]
+      appSettings: concat(filter(ours, each => !contains(names, each.name)), theirs)
     }
   }
 }

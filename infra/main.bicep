@@ -1,5 +1,6 @@
 // `azd up`: a resource group with everything the app needs, and its registration in the tenant.
 // Names follow one convention: <kind>-<environment>-<hash of subscription, environment and region>.
+// An operator sets each parameter by the variable that main.parameters.json names: docs/operations.md has the table.
 targetScope = 'subscription'
 
 @minLength(1)
@@ -19,7 +20,10 @@ param clientId string = ''
 @description('true: the app proves itself by the secret client-secret in the vault, not by its managed identity.')
 param clientSecretInVault bool = false
 
-@description('Delegated permissions, by space.')
+@description('Address of the site, where it has a domain of its own. Empty: the one that the platform gives.')
+param baseUrl string = ''
+
+@description('Delegated permissions of Microsoft Graph, by space: what people grant, and what the registration lists.')
 param scopes string = 'User.Read'
 
 @description('NCRONTAB: when the timer looks who is due.')
@@ -32,10 +36,36 @@ param sweepEvery string = '60m'
 @description('queue: every due slot becomes a message, and instances share the work.')
 param sweepFanout string = 'inline'
 
+@description('A person who did nothing for so long counts as away.')
+param absentAfter string = '5m'
+
+@description('A row without a usable token is deleted after this time.')
+param retention string = '90d'
+
+@description('Origins whose scripts may call the web API, by space. Empty: none.')
+param corsOrigins string = ''
+
+@description('Further app settings, <name>=<value> by semicolon: any other one of docs/settings.md, and those of tasks.')
+param settings string = ''
+
+@allowed([512, 2048, 4096])
+@description('MB of memory of one instance; CPU and price follow it.')
+param instanceMemory int = 2048
+
+@minValue(1)
+@maxValue(1000)
+@description('No more instances than this: a bound on cost, and on what the tenant is asked at once.')
+param maximumInstances int = 40
+
+@minValue(1)
+@maxValue(1000)
+@description('HTTP requests that one instance serves at the same time. The platform gives Python one unless told.')
+param httpConcurrency int = 16
+
 @description('true: the worker exports our spans and metrics; azure-monitor-opentelemetry must be among the requirements.')
 param openTelemetry bool = false
 
-@description('Storage redundancy. ZRS survives the loss of one zone.')
+@description('Storage redundancy. ZRS survives the loss of one zone; not every region has it.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_ZRS'
 
@@ -44,11 +74,13 @@ param alertEmail string = ''
 
 var token = uniqueString(subscription().id, environmentName, location)
 var tags = { 'azd-env-name': environmentName }
-var appName = 'func-${environmentName}-${token}'
-var baseUrl = 'https://${appName}.azurewebsites.net'
+// azd takes - ( ) _ . and capitals in the name of an environment; a site's name has a-z, 0-9 and - only.
+var safeName = replace(replace(replace(replace(toLower(environmentName), '_', '-'), '.', '-'), '(', '-'), ')', '-')
+var appName = 'func-${safeName}-${token}'
+var siteUrl = empty(baseUrl) ? 'https://${appName}.azurewebsites.net' : baseUrl
 
 resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
-  name: 'rg-${environmentName}'
+  name: 'rg-${safeName}'
   location: location
   tags: tags
 }
@@ -57,7 +89,7 @@ module identity 'identity.bicep' = {
   name: 'identity'
   scope: group
   params: {
-    name: 'id-${environmentName}-${token}'
+    name: 'id-${safeName}-${token}'
     location: location
     tags: tags
   }
@@ -67,7 +99,7 @@ module monitoring 'monitoring.bicep' = {
   name: 'monitoring'
   scope: group
   params: {
-    suffix: '${environmentName}-${token}'
+    suffix: '${safeName}-${token}'
     location: location
     tags: tags
     appPrincipalId: identity.outputs.principalId
@@ -103,9 +135,9 @@ module registration 'registration.bicep' = if (empty(clientId)) {
   name: 'registration'
   scope: group
   params: {
-    name: 'understudy-${environmentName}-${token}'
+    name: 'understudy-${safeName}-${token}'
     displayName: 'Understudy (${environmentName})'
-    redirectUri: '${baseUrl}/signin/callback'
+    redirectUri: '${siteUrl}/signin/callback'
     scopes: scopes
     identityPrincipalId: identity.outputs.principalId
   }
@@ -116,16 +148,23 @@ module app 'app.bicep' = {
   scope: group
   params: {
     name: appName
-    planName: 'plan-${environmentName}-${token}'
+    planName: 'plan-${safeName}-${token}'
     location: location
     tags: tags
-    baseUrl: baseUrl
-    clientId: empty(clientId) ? registration.outputs.clientId : clientId
+    baseUrl: siteUrl
+    clientId: empty(clientId) ? registration!.outputs.clientId : clientId
     clientSecretInVault: clientSecretInVault
     scopes: scopes
     sweepSchedule: sweepSchedule
     sweepEvery: sweepEvery
     sweepFanout: sweepFanout
+    absentAfter: absentAfter
+    retention: retention
+    corsOrigins: corsOrigins
+    settings: settings
+    instanceMemory: instanceMemory
+    maximumInstances: maximumInstances
+    httpConcurrency: httpConcurrency
     openTelemetry: openTelemetry
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
@@ -140,7 +179,7 @@ module alerts 'alerts.bicep' = {
   name: 'alerts'
   scope: group
   params: {
-    suffix: '${environmentName}-${token}'
+    suffix: '${safeName}-${token}'
     location: location
     tags: tags
     insightsId: monitoring.outputs.insightsId
@@ -151,5 +190,6 @@ module alerts 'alerts.bicep' = {
 output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 output AZURE_FUNCTION_APP_NAME string = appName
-output UNDERSTUDY_URL string = baseUrl
-output UNDERSTUDY_APP_CLIENT_ID string = empty(clientId) ? registration.outputs.clientId : clientId
+output AZURE_APPLICATION_INSIGHTS_ID string = monitoring.outputs.insightsId
+output UNDERSTUDY_URL string = siteUrl
+output UNDERSTUDY_APP_CLIENT_ID string = empty(clientId) ? registration!.outputs.clientId : clientId

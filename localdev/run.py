@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import http.client
 import os
+import secrets
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from typing import Any
 
 from localdev import app_settings, plan
 from localdev.azurite import Azurite, AzuriteError, PortInUse
+from localdev.host.server import KEY_SETTING
 from localdev.lifeline import PROGRAM
 from localdev.plan import CannotStartError, Plan
 from localdev.supervisor import ChildEndedError, Supervisor
@@ -38,12 +40,17 @@ class NotReadyError(Exception):
 
 
 class Run:
-    """One run of everything, from start to end."""
+    """One run of everything, from start to end.
+
+    Attributes:
+        key: opens /readyz and /admin; "" under Core Tools, which ask for none.
+    """
 
     def __init__(self, plan: Plan, supervisor: Supervisor, stopping: threading.Event) -> None:
         self._plan = plan
         self._supervisor = supervisor
         self._stopping = stopping
+        self.key = "" if plan.func else secrets.token_urlsafe(24)
         self._azurite: Azurite | None = None
         self._tenant: SampleTenant | None = None
 
@@ -109,6 +116,7 @@ class Run:
             settings |= {"PATH": path, "VIRTUAL_ENV": sys.prefix}
             command = [PROGRAM, self._plan.func, "start", *port]
         else:
+            settings[KEY_SETTING] = self.key
             command = ["localdev.host", "--app", str(PROJECT), *port]
         self._supervisor.start("app", command, settings)
         self._wait_until(lambda: _answers(self._plan.app_port), "the app")
@@ -147,10 +155,12 @@ def _described(person: Mapping[str, Any]) -> str:
     return f"{person['username']:<32} {', '.join([person['name'], *marks])}"
 
 
-def introduction(plan: Plan, people: Sequence[str]) -> str:
+def introduction(plan: Plan, people: Sequence[str], key: str) -> str:
     """What the developer is told when everything runs."""
     lines = ["", f"Understudy runs at {plan.base_url}"]
     lines.append("  under Core Tools" if plan.func else "  under localdev's host (Core Tools' func is not installed)")
+    if key:
+        lines.append(f"  key for /readyz and /admin, in the header x-functions-key: {key}")
     if plan.local_storage:
         lines.append(f"  storage: Azurite, {plan.data / 'azurite'}")
     if plan.real is None:
@@ -166,7 +176,7 @@ def act(plan: Plan, supervisor: Supervisor, stopping: threading.Event) -> int:
     run = Run(plan, supervisor, stopping)
     try:
         with run.started():
-            supervisor.say(introduction(plan, run.people()))
+            supervisor.say(introduction(plan, run.people(), run.key))
             run.watch()
             supervisor.say("ending ...")
     except StoppedError:

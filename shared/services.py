@@ -1,6 +1,7 @@
 """Everything that is made once per process, lazily, in one place. Nothing is made at import."""
 
 import functools
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,12 @@ from shared.identity.access import PATIENCE_SECONDS, Access
 from shared.identity.enrolment import Enrolment
 from shared.identity.rate_limit import RateLimit
 from shared.monitoring.census import Census
-from shared.monitoring.readiness import Readiness
+from shared.monitoring.readiness import Readiness, thread_shortage
 from shared.session import Sessions
 from shared.settings import Settings, from_environment
 from shared.store import AccountStore, TableAccountStore
+
+logger = logging.getLogger(__name__)
 
 
 class Services:
@@ -140,4 +143,6 @@ def services() -> Services:
     SettingsError."""
     settings = from_environment()
     log_redaction.install(settings)
+    if shortage := thread_shortage(settings):
+        logger.warning(shortage)
     return Services(settings)

@@ -168,6 +168,11 @@ class Settings:
         "REQUESTS_CA_BUNDLE", "PEM file of certificate authorities to trust; default: certifi's", default=""
     )
     ssl_cert_file: str = setting("SSL_CERT_FILE", "the same, when REQUESTS_CA_BUNDLE is not set", default="")
+    handler_threads: str = setting(
+        "PYTHON_THREADPOOL_THREAD_COUNT",
+        "handlers that one process runs at a time; leave it unset: the Functions host then takes 1000",
+        default="",
+    )
 
     @property
     def strict_rotation(self) -> bool:

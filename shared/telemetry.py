@@ -6,7 +6,8 @@ Who exports them is not decided here: docs/operations.md. No span and no metric 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from contextvars import ContextVar, copy_context
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -22,6 +23,21 @@ _w3c = TraceContextTextMapPropagator()  # no baggage: what a caller put there is
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Invocation(Protocol):
+    """What logging needs of azure.functions.Context."""
+
+    @property
+    def invocation_id(self) -> str:
+        """The Functions host's."""
+
+    @property
+    def thread_local_storage(self) -> Any:
+        """Where the worker looks for `invocation_id`."""
+
+
+_invocation: ContextVar[Invocation | None] = ContextVar("invocation", default=None)
 
 
 @contextmanager
@@ -50,16 +66,38 @@ def slot(name: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def log_as(invocation: Invocation) -> Iterator[None]:
+    """Threads that `carried` starts inside log as part of this invocation."""
+    token = _invocation.set(invocation)
+    try:
+        yield
+    finally:
+        _invocation.reset(token)
+
+
 def carried(function: Callable[P, R]) -> Callable[P, R]:
-    """The function for another thread, where it belongs to the trace of this one."""
-    here = context.get_current()
+    """The function for another thread, where it belongs to this thread's trace and logs under its invocation.
+
+    The Functions host drops a log record whose invocation id it is not executing (azure-functions-host,
+    GrpcWorkerChannel.cs, `Log`). The Python worker finds that id per thread: up to Python 3.12 in
+    `context.thread_local_storage` (azure_functions_worker/dispatcher.py, `get_current_invocation_id`), from 3.13 on in
+    a context variable (proxy_worker/dispatcher.py). A thread of ours has neither, so it gets both. What still runs
+    when the invocation has ended logs nothing that arrives.
+    """
+    here, invocation = copy_context(), _invocation.get()
 
     def there(*args: P.args, **kwargs: P.kwargs) -> R:
-        token = context.attach(here)
+        run = here.copy().run  # a copy: several threads at a time can't enter one context
+        if invocation is None:
+            return run(function, *args, **kwargs)
+        local = invocation.thread_local_storage
+        before = getattr(local, "invocation_id", None)
+        local.invocation_id = invocation.invocation_id
         try:
-            return function(*args, **kwargs)
+            return run(function, *args, **kwargs)
         finally:
-            context.detach(token)
+            local.invocation_id = before
 
     return there
 

@@ -15,7 +15,11 @@ from shared.settings import Settings
 PROJECT = Path(__file__).resolve().parents[1]
 BLUEPRINTS = {"graph_me", "health", "operators", "signin", "timer_worker", "web_api"}
 DEPLOYED = BLUEPRINTS | {"host.json", "requirements.txt", "shared"}
-HOSTS_OWN = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsDisableHomepage"}
+HOSTS_OWN = {
+    "FUNCTIONS_WORKER_RUNTIME",
+    "AzureWebJobsDisableHomepage",
+    "FUNCTIONS_ENABLE_DRAIN_ON_APP_STOPPING",
+}
 
 
 def patterns(name: str) -> list[str]:

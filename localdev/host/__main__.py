@@ -21,7 +21,7 @@ _THREADS_SECONDS = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; 0 then, 2 when the app or its settings can't be used."""
+    """Serve until SIGINT or SIGTERM and return 0. Return 2 when the app or its settings can't be used."""
     options = _parser().parse_args(arguments)
     try:
         host = _prepare(options)
@@ -52,7 +52,7 @@ def _prepare(options: argparse.Namespace) -> LocalHost:
     file: Path = options.settings or folder / "local.settings.json"
     config = HostConfig.load(folder)
     port = options.port if options.port is not None else load_port(file) or _DEFAULT_PORT
-    # What the environment already says wins, as in Core Tools.
+    # Variables that are already set win, as in Core Tools.
     for name, value in {**load_settings(file), "AZURE_FUNCTIONS_ENVIRONMENT": "Development"}.items():
         os.environ.setdefault(name, value)
     logs.configure(config.log_level)
@@ -65,7 +65,7 @@ def _stop_on_signals() -> threading.Event:
 
     def ask(_signal: int, _frame: object) -> None:
         if stop.is_set():
-            # Asked twice: somebody doesn't want to wait.
+            # The second signal: somebody doesn't want to wait.
             os._exit(1)
         stop.set()
 
@@ -75,11 +75,11 @@ def _stop_on_signals() -> threading.Event:
 
 
 def _banner(host: LocalHost) -> str:
-    """The list that Core Tools prints."""
+    """The list of functions that Core Tools prints, and the key."""
     lines = ["", "Functions:", ""]
     for name, line in sorted(_described(host)):
         lines += [f"\t{name}: {line}", ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"Key (x-functions-key): {host.key}", ""])
 
 
 def _described(host: LocalHost) -> Iterable[tuple[str, str]]:
@@ -93,7 +93,7 @@ def _described(host: LocalHost) -> Iterable[tuple[str, str]]:
 
 
 def _leave(code: int) -> None:
-    """End even when a handler's thread won't: handlers have had their time."""
+    """Exit even while a handler's thread is still running: it has had its time."""
     deadline = time.monotonic() + _THREADS_SECONDS
     for thread in threading.enumerate():
         if thread.name.startswith("handler"):

@@ -1,4 +1,4 @@
-"""Bindings, and the values that cross them: azure-functions' own converters do the work."""
+"""Bindings and their values. azure-functions' own converters do the work."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Datum:
-    """A value between host and worker. The worker's own type has these two attributes; the converters need no more.
+    """A value between host and worker, with the two attributes that the converters read.
 
     `type` is `string`, `bytes`, `json` or `http`.
     """
@@ -37,23 +37,25 @@ class Datum:
 
 
 def converter_of(binding_type: str) -> Any:
-    """azure-functions' converter for a binding type; None when it has none."""
-    return func.get_binding_registry().get(binding_type)  # theirs has no annotations
+    """azure-functions' converter for a binding type; None when there is none."""
+    return func.get_binding_registry().get(binding_type)  # it has no annotations
 
 
 def decode(parameter: Parameter, datum: Datum, *, metadata: Mapping[str, Datum] | None = None) -> Any:
-    """Turn a trigger's datum into what the handler's parameter asks for.
+    """Turn a trigger's datum into the type of the handler's parameter.
 
     Raises:
         TypeError: The parameter's annotation can't take this kind of value.
     """
     if parameter.converter == "generic":
-        return _plain(datum)
+        if datum.type not in ("string", "bytes", "json"):
+            raise TypeError(f"a text or bytes parameter can't take a value of type '{datum.type}'")
+        return datum.value
     return converter_of(parameter.converter).decode(datum, trigger_metadata=metadata or {})
 
 
 def encode_http(value: Any) -> Any:
-    """Turn an HTTP handler's result into a datum; this takes the cookies out of an HttpResponse.
+    """Turn an HTTP handler's result into a datum. This removes the cookies from an HttpResponse.
 
     Raises:
         TypeError: The handler returned neither an HttpResponse nor a text.
@@ -62,9 +64,3 @@ def encode_http(value: Any) -> Any:
         return converter_of("http").encode(value, expected_type=None)
     except NotImplementedError as error:
         raise TypeError(f"an HTTP function can't return a {type(value).__name__}") from error
-
-
-def _plain(datum: Datum) -> Any:
-    if datum.type not in ("string", "bytes", "json"):
-        raise TypeError(f"a text or bytes parameter can't take a value of type '{datum.type}'")
-    return datum.value

@@ -31,14 +31,14 @@ class QueueOptions:
     new_batch_threshold: int = 8
     visibility_timeout: float = 0.0
     max_dequeue_count: int = 5
-    # Azure's default is a minute; on a developer's machine the real host uses two seconds as well.
+    # Azure's default is one minute; in development the real host uses two seconds, too.
     max_polling_interval: float = 2.0
     base64: bool = True
 
 
 @dataclass(frozen=True)
 class HostConfig:
-    """What the local host takes from host.json; the rest of that file is Azure's."""
+    """The values of host.json that the local host uses. It ignores the rest of the file."""
 
     route_prefix: str = "api"
     queues: QueueOptions = field(default_factory=QueueOptions)
@@ -46,10 +46,10 @@ class HostConfig:
 
     @classmethod
     def load(cls, folder: Path) -> "HostConfig":
-        """Read host.json from `folder`; an absent file means the defaults.
+        """Read host.json from `folder`. Without that file all values are the defaults.
 
         Raises:
-            ConfigError: The file is not JSON, has no version 2.0, or holds a value the host can't use.
+            ConfigError: The file is not JSON, is not of version 2.0, or has a value that the host can't use.
         """
         file = folder / "host.json"
         if not file.exists():
@@ -58,7 +58,7 @@ class HostConfig:
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], *, file: Path | None = None) -> "HostConfig":
-        """Take the values from host.json's content."""
+        """Read the values from host.json's content. Raises ConfigError."""
         if content.get("version") != "2.0":
             raise ConfigError('host.json needs "version": "2.0"', file=file)
         reader = _Section(content, "", file)
@@ -130,10 +130,10 @@ def _queue_options(section: _Section) -> QueueOptions:
 
 
 def load_settings(file: Path) -> dict[str, str]:
-    """Read `Values` of a local.settings.json; an absent file means none.
+    """Read `Values` of a local.settings.json. Without that file there are none.
 
     Raises:
-        ConfigError: Not JSON, encrypted, or a value that is not a text.
+        ConfigError: The file is not JSON, is encrypted, or has a value that is not a text.
     """
     if not file.exists():
         return {}
@@ -150,19 +150,19 @@ def load_settings(file: Path) -> dict[str, str]:
 
 
 def load_port(file: Path) -> int | None:
-    """`Host.LocalHttpPort` of a local.settings.json, if it is there."""
+    """`Host.LocalHttpPort` of a local.settings.json; None when it is not set."""
     section = _read_object(file).get("Host") if file.exists() else None
     port = section.get("LocalHttpPort") if isinstance(section, dict) else None
     return port if isinstance(port, int) else None
 
 
 def is_disabled(function: str, settings: Mapping[str, str]) -> bool:
-    """Whether the app setting AzureWebJobs.<function>.Disabled says so."""
+    """Whether the app setting AzureWebJobs.<function>.Disabled is true."""
     return settings.get(f"AzureWebJobs.{function}.Disabled", "").lower() in ("true", "1")
 
 
 def resolve(text: str, settings: Mapping[str, str], *, function: str) -> str:
-    """Replace each %SETTING% by its value.
+    """Replace each %SETTING% with its value.
 
     Raises:
         UnresolvedSettingError: A setting has no value.

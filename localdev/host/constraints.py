@@ -8,10 +8,10 @@ Check = Callable[[str], bool]
 
 
 def constraint(name: str, argument: str) -> Check:
-    """The check behind an inline constraint; `argument` is what stood in its parentheses.
+    """The check of an inline constraint. `argument` is the text in its parentheses.
 
     Raises:
-        ValueError: There is no such constraint here.
+        ValueError: The local host doesn't have this constraint.
     """
     if name in _PLAIN and not argument:
         return _PLAIN[name]

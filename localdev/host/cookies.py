@@ -1,10 +1,10 @@
-"""Set-Cookie, as it leaves Azure: parsed by Python's SimpleCookie in the worker, written by ASP.NET Core in the host.
+"""Set-Cookie as Azure sends it: the worker parses it with Python's SimpleCookie, the host writes it with ASP.NET Core.
 
-What SimpleCookie can't parse has vanished before it comes here. The empty `domain=` and `path=` are really there.
+What SimpleCookie can't parse is lost before it gets here. The empty `domain=` and `path=` are what the host sends.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import format_datetime, parsedate_to_datetime
 from http.cookies import Morsel, SimpleCookie
 from urllib.parse import quote
@@ -13,10 +13,10 @@ _SAME_SITE = ("lax", "strict", "none")
 
 
 def header_values(cookies: list[SimpleCookie]) -> Iterator[str]:
-    """One Set-Cookie value for each cookie.
+    """One Set-Cookie value per cookie.
 
     Raises:
-        ValueError: A date or age that the worker or the host can't read; the request then ends with a 500.
+        ValueError: The worker or the host can't read a date or an age; the request then ends with a 500.
     """
     for jar in cookies:
         for name, morsel in jar.items():
@@ -27,9 +27,14 @@ def _parts(name: str, morsel: "Morsel[str]") -> Iterator[str]:
     # quote() keeps letters, digits and -._~ and so does .NET's Uri.EscapeDataString.
     yield f"{name}={quote(morsel.value, safe='')}"
     if morsel["expires"]:
-        yield f"expires={format_datetime(_date(morsel['expires']), usegmt=True)}"
+        moment = parsedate_to_datetime(morsel["expires"])
+        expires = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        yield f"expires={format_datetime(expires, usegmt=True)}"
     if morsel["max-age"]:
-        yield f"max-age={_age(morsel['max-age'])}"
+        seconds = int(float(morsel["max-age"]))
+        if seconds < 0:
+            raise ValueError(f"max-age={morsel['max-age']}: the host can't write a negative age")
+        yield f"max-age={seconds}"
     yield f"domain={morsel['domain']}"
     yield f"path={morsel['path']}"
     if morsel["secure"]:
@@ -38,15 +43,3 @@ def _parts(name: str, morsel: "Morsel[str]") -> Iterator[str]:
         yield f"samesite={str(morsel['samesite']).lower()}"
     if morsel["httponly"]:
         yield "httponly"
-
-
-def _date(text: str) -> datetime:
-    moment = parsedate_to_datetime(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-
-
-def _age(text: str) -> int:
-    seconds = int(float(text))
-    if seconds < 0:
-        raise ValueError(f"max-age={text}: the host can't write a negative age")
-    return seconds

@@ -6,14 +6,14 @@ HostError                    never raised itself
   ConfigError                host.json or local.settings.json is malformed; `file` names it
     UnresolvedSettingError   a %SETTING% that has no value; `setting` names it
   ScheduleError              not an NCRONTAB expression; `expression` is the text
-  PortInUseError             somebody else listens there; `port`
+  PortInUseError             another program listens there; `port`
 """
 
 from pathlib import Path
 
 
 class HostError(Exception):
-    """Base of the tree; its text is one line that a developer can act on."""
+    """Base of the tree. The text is one line that tells a developer what to do."""
 
 
 class AppLoadError(HostError):
@@ -21,7 +21,7 @@ class AppLoadError(HostError):
 
 
 class IndexingError(HostError):
-    """A function that the real worker or host would refuse. There, one such function stops all of them.
+    """A function that the real worker or host would refuse. In Azure one such function stops all of them.
 
     Args:
         reason: What is wrong with it.

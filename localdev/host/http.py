@@ -1,4 +1,4 @@
-"""HTTP as the Functions host speaks it to Python: ASP.NET Core's view of a request, and of a response.
+"""HTTP as the Functions host passes it to Python: requests and responses as ASP.NET Core reads and writes them.
 
 Facts from azure-functions-host (GrpcMessageConversionExtensions.cs, RawScriptResult.cs, HttpBinding.cs).
 """
@@ -19,21 +19,22 @@ from localdev.host.bindings import Datum
 _PATH_SAFE = "/:@!$&'()*+,;=~"
 _ESCAPED = re.compile(r"(%[0-9A-Fa-f]{2})")
 _ESCAPED_SLASH = re.compile(r"(%2[Ff])")
+_AUTHORITY = re.compile(r"^https?://[^/?]*", re.IGNORECASE)
 _UNSENDABLE = re.compile(r"[^\t\x20-\x7e]")
-# They belong to the server.
+# The server writes these itself.
 _SERVERS_OWN = ("content-length", "transfer-encoding", "connection")
 
 
 @dataclass(frozen=True)
 class HttpResult:
-    """A response ready to be sent."""
+    """A response that is ready to be sent."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
 
     def response(self) -> Response:
-        """The same, for Starlette."""
+        """The response in Starlette's form."""
         response = Response(status_code=self.status)
         has_body = self.status >= 200 and self.status not in (204, 304)
         response.body = self.body if has_body else b""
@@ -43,19 +44,26 @@ class HttpResult:
 
 
 def path_of(request: Request) -> str:
-    """The path for routing: decoded, but `%2F` stays as it is."""
-    raw = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
-    pieces = _ESCAPED_SLASH.split(raw.decode("latin-1"))
-    return "".join(piece if _ESCAPED_SLASH.fullmatch(piece) else unquote(piece) for piece in pieces)
+    """The path for routing, as Kestrel reads it: decoded except for `%2F`, then without `.` and `..` segments.
+
+    The target may be a whole URL (RFC 9112, section 3.2.2, absolute-form).
+    """
+    raw = (request.scope.get("raw_path") or quote(request.scope["path"]).encode()).decode("latin-1")
+    pieces = _ESCAPED_SLASH.split(_AUTHORITY.sub("", raw) or "/")
+    decoded = "".join(piece if _ESCAPED_SLASH.fullmatch(piece) else unquote(piece) for piece in pieces)
+    return _without_dot_segments(decoded) if "/." in decoded else decoded
 
 
 async def request_datum(request: Request, path: str, route_values: Mapping[str, str]) -> Datum:
-    """What the worker receives for a request.
+    """The datum that the worker receives for a request.
 
     Raises:
         UnicodeDecodeError: A header is not UTF-8; the host answers 400.
     """
     query = request.scope["query_string"].decode("latin-1")
+    values = _joined(parse_qsl(query, keep_blank_values=True, errors="replace"))
+    # The host reads a body only when its length is announced: a chunked one arrives empty.
+    body = await request.body() if request.headers.get("content-length", "0") != "0" else b""
     headers = _joined((name.decode(), value.decode()) for name, value in request.scope["headers"])
     url = f"{request.url.scheme}://{headers.get('host', '')}{_escaped(path)}{'?' + query if query else ''}"
     return Datum(
@@ -63,19 +71,19 @@ async def request_datum(request: Request, path: str, route_values: Mapping[str, 
             "method": Datum(request.method, "string"),
             "url": Datum(url, "string"),
             "headers": _texts(headers),
-            "query": _texts(_query(query)),
+            "query": _texts({name: value for name, value in values.items() if value}),
             "params": _texts(route_values),
-            "body": Datum(await _body(request), "bytes"),
+            "body": Datum(body, "bytes"),
         },
         "http",
     )
 
 
 def result(datum: Any) -> HttpResult:
-    """What the host makes of the datum that the `http` converter wrote.
+    """The response that the host makes from the datum of the `http` converter.
 
     Raises:
-        ValueError: A cookie's date or age, a header or a status that can't be sent; the request then ends with a 500.
+        ValueError: A cookie's date or age, a header or the status can't be sent; the request then ends with a 500.
     """
     if datum.type == "string":
         return _from_text(datum.value)
@@ -88,19 +96,21 @@ def result(datum: Any) -> HttpResult:
     )
 
 
-async def _body(request: Request) -> bytes:
-    body = await request.body()
-    # The host reads a body only when its length is announced: a chunked one arrives empty.
-    return body if request.headers.get("content-length", "0") != "0" else b""
-
-
-def _query(query: str) -> dict[str, str]:
-    values = _joined(parse_qsl(query, keep_blank_values=True, errors="replace"))
-    return {name: value for name, value in values.items() if value}
+def _without_dot_segments(path: str) -> str:
+    """RFC 3986, section 5.2.4."""
+    kept: list[str] = []
+    segments = path[1:].split("/")
+    for segment in segments:
+        if segment == "..":
+            kept[-1:] = []
+        elif segment != ".":
+            kept.append(segment)
+    is_folder = segments[-1] in (".", "..") and kept
+    return "/" + "/".join([*kept, ""] if is_folder else kept)
 
 
 def _joined(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Names without regard to case; the first spelling stays; several values are joined, empty ones skipped."""
+    """Join the values of each name with commas, without the empty ones. Names ignore case; the first spelling stays."""
     spelling: dict[str, str] = {}
     values: dict[str, list[str]] = {}
     for name, value in pairs:
@@ -118,7 +128,7 @@ def _escaped(path: str) -> str:
 
 
 def _distinct(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Of two spellings of one name, the host keeps the first; the same spelling twice was merged by the worker."""
+    """The host keeps the first of two spellings of one name. The worker has already merged equal spellings."""
     seen: set[str] = set()
     for name, value in headers.items():
         if name.lower() not in seen:
@@ -127,7 +137,7 @@ def _distinct(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _from_text(text: str) -> HttpResult:
-    """A handler returned a plain text: JSON with a `body` is read as a whole response, anything else is the body."""
+    """The response for a handler that returned a text. JSON with a `body` is a whole response, anything else a body."""
     try:
         content = json.loads(text)
     except ValueError:

@@ -1,7 +1,7 @@
 """Indexing an app's functions as Microsoft's Python worker and host do.
 
-The rules are those of azure-functions-python-worker (functions.py) and azure-functions-host (ScriptHost.cs).
-There, one function that the worker can't index takes all others down with it.
+The rules come from azure-functions-python-worker (functions.py) and azure-functions-host (ScriptHost.cs). In Azure, one
+function that the worker can't index makes all of them fail.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ _OUT = 1
 class IndexedFunction:
     """A function that Azure would load.
 
-    `returns` is the binding behind `$return`; None when the handler must return nothing.
+    `returns` is the binding named `$return`; None when the handler must return nothing.
     """
 
     name: str
@@ -46,12 +46,12 @@ class IndexedFunction:
 
 
 def index(app: func.FunctionApp) -> tuple[IndexedFunction, ...]:
-    """Index the app's functions, sorted by name without regard to case, as the host sorts them.
+    """Index the app's functions. They are sorted by name, ignoring case, as in the host.
 
-    Call it once for one app: azure-functions refuses a second time.
+    Call this once per app: azure-functions refuses a second call.
 
     Raises:
-        IndexingError: One of them would not be indexed in Azure.
+        IndexingError: Azure would not index one of them.
     """
     try:
         functions = app.get_functions()
@@ -70,7 +70,7 @@ def _index_one(function: Any) -> IndexedFunction:
         return dataclasses.replace(indexed, has_retry_policy=has_retry_policy)
     except IndexingError:
         raise
-    # The worker's own checks end in these when an annotation is not a class or can't be resolved.
+    # The worker's own checks raise these when an annotation is not a class or can't be resolved.
     except (TypeError, NameError, AttributeError, ValueError) as error:
         raise IndexingError(str(error), function=name) from error
 
@@ -96,7 +96,8 @@ class _Indexer:
         self._arguments = dict(inspect.signature(handler).parameters)
 
     def index(self, bindings: Sequence[Binding]) -> IndexedFunction:
-        self._check_name()
+        if not _NAME.fullmatch(self._name) or self._name.lower() == "host":
+            raise self._refuse("a name starts with a letter and has letters, digits, '-' and '_' only, at most 128")
         returns = next((binding for binding in bindings if binding.name == "$return"), None)
         bound = {binding.name: binding for binding in bindings if binding is not returns}
         wants_context = self._takes_context(bound)
@@ -119,12 +120,8 @@ class _Indexer:
     def _refuse(self, reason: str) -> IndexingError:
         return IndexingError(reason, function=self._name)
 
-    def _check_name(self) -> None:
-        if not _NAME.fullmatch(self._name) or self._name.lower() == "host":
-            raise self._refuse("a name starts with a letter and has letters, digits, '-' and '_' only, at most 128")
-
     def _trigger(self, bindings: Sequence[Binding]) -> Binding:
-        """The one input binding that starts it; the rest that this host can't do is refused here."""
+        """The function's one trigger. Raises IndexingError for bindings that this host doesn't have."""
         known = [binding for binding in bindings if binding.type in TRIGGERS and not binding.is_out]
         others = sorted({binding.type for binding in bindings} - {*TRIGGERS, "http"})
         if others or len(known) != 1:
@@ -179,7 +176,7 @@ class _Indexer:
 
 
 def _refuse_twins(functions: Sequence[IndexedFunction]) -> None:
-    """The host compares names without regard to case; the worker doesn't."""
+    """Raises IndexingError for names that differ in case only: the host ignores case, the worker does not."""
     for first, second in itertools.pairwise(functions):
         if first.name.lower() == second.name.lower():
             raise IndexingError(f"the name is taken by '{first.name}'", function=second.name)

@@ -1,13 +1,14 @@
 """Running one handler, as the worker does: a thread pool for `def`, the event loop for `async def`."""
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import logging
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,36 @@ from localdev.host.indexing import IndexedFunction
 
 logger = logging.getLogger("localdev.host")
 
-current_function: contextvars.ContextVar[str] = contextvars.ContextVar("current_function", default="")
+# What the host gives the Python worker when the setting is absent (azure-functions-host,
+# DefaultWorkerProcessFactory.cs and RpcWorkerConstants.cs).
+_THREADS = 1000
+_executing: dict[str, str] = {}  # function names, by invocation id
+_on_the_loop: contextvars.ContextVar[str] = contextvars.ContextVar("invocation_id", default="")
 _local = threading.local()
+
+
+def executing_function() -> str | None:
+    """The function that the caller's log records belong to; None outside every invocation that is executing.
+
+    The worker finds the invocation id in the current asyncio task, else in a thread-local variable of its own
+    (azure_functions_worker/dispatcher.py, `get_current_invocation_id`).
+    """
+    try:
+        asyncio.get_running_loop()
+        invocation = _on_the_loop.get()
+    except RuntimeError:
+        invocation = getattr(_local, "invocation_id", None) or ""
+    return _executing.get(invocation)
+
+
+@contextlib.contextmanager
+def _execution(invocation: str, function: str) -> Iterator[None]:
+    _executing[invocation] = function
+    _on_the_loop.set(invocation)
+    try:
+        yield
+    finally:
+        del _executing[invocation]
 
 
 @dataclass(frozen=True)
@@ -40,7 +69,7 @@ class Invoker:
     """Runs handlers and logs their beginning and end, without any payload."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self._pool = ThreadPoolExecutor(_threads(settings), thread_name_prefix="handler")
+        self._pool = ThreadPoolExecutor(_thread_count(settings), thread_name_prefix="handler")
 
     def close(self) -> None:
         """Take no more work; running handlers are not waited for."""
@@ -54,26 +83,36 @@ class Invoker:
         reason: str,
         finish: Callable[[Any], Any] = lambda value: value,
     ) -> Outcome:
-        """Convert the arguments, call the handler, convert its result with `finish`. Never raises for the app's sake.
+        """Convert the arguments, call the handler, convert its result with `finish`. What the app raises is returned.
 
         Args:
             function: Whose handler.
-            arguments: Makes the keyword arguments, but for `context`.
+            arguments: Makes the keyword arguments, except `context`.
             reason: For the log.
             finish: Turns what the handler returned into the outcome's value.
         """
         invocation = str(uuid.uuid4())
-        current_function.set(function.name)
-        logger.info("Executing 'Functions.%s' (Reason='%s', Id=%s)", function.name, reason, invocation)
-        started = time.perf_counter()
-        try:
-            result = await self._call(function, dict(arguments()), invocation)
-            outcome = Outcome(invocation, value=finish(_allowed(function, result)))
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a handler may even call sys.exit(); the host must live on
-            outcome = Outcome(invocation, error=error)
-        self._log_end(function, outcome, time.perf_counter() - started)
+        with _execution(invocation, function.name):
+            logger.info("Executing 'Functions.%s' (Reason='%s', Id=%s)", function.name, reason, invocation)
+            started = time.perf_counter()
+            try:
+                result = await self._call(function, dict(arguments()), invocation)
+                if result is not None and function.returns is None:
+                    raise RuntimeError(f"function '{function.name}' has no $return binding, but returned a value")
+                outcome = Outcome(invocation, value=finish(result))
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - a handler may even call sys.exit(); the host must live on
+                outcome = Outcome(invocation, error=error)
+            logger.log(
+                logging.INFO if outcome.succeeded else logging.ERROR,
+                "Executed 'Functions.%s' (%s, Id=%s, Duration=%.0fms)",
+                function.name,
+                "Succeeded" if outcome.succeeded else "Failed",
+                invocation,
+                (time.perf_counter() - started) * 1000,
+                exc_info=outcome.error,
+            )
         return outcome
 
     async def _call(self, function: IndexedFunction, arguments: dict[str, Any], invocation: str) -> Any:
@@ -82,25 +121,11 @@ class Invoker:
         if function.is_async:
             awaited: Awaitable[Any] = function.handler(**arguments)
             return await awaited
-        context = contextvars.copy_context()
-        loop = asyncio.get_running_loop()
-        work = functools.partial(context.run, _in_thread, function, arguments, invocation)
-        result, error = await loop.run_in_executor(self._pool, work)
+        call = functools.partial(contextvars.copy_context().run, _call_in_thread, function, arguments, invocation)
+        result, error = await asyncio.get_running_loop().run_in_executor(self._pool, call)
         if error is not None:
             raise error
         return result
-
-    def _log_end(self, function: IndexedFunction, outcome: Outcome, seconds: float) -> None:
-        word = "Succeeded" if outcome.succeeded else "Failed"
-        logger.log(
-            logging.INFO if outcome.succeeded else logging.ERROR,
-            "Executed 'Functions.%s' (%s, Id=%s, Duration=%.0fms)",
-            function.name,
-            word,
-            outcome.id,
-            seconds * 1000,
-            exc_info=outcome.error,
-        )
 
 
 class InvocationContext(func.Context):
@@ -117,7 +142,7 @@ class InvocationContext(func.Context):
 
     @property
     def thread_local_storage(self) -> Any:
-        """Carries `invocation_id` into threads that the handler starts."""
+        """A thread that the handler starts sets `invocation_id` here; the host drops its log records otherwise."""
         return _local
 
     @property
@@ -132,16 +157,16 @@ class InvocationContext(func.Context):
 
     @property
     def trace_context(self) -> Any:
-        """Nothing is traced locally."""
+        """None: nothing is traced locally."""
         return None
 
     @property
     def retry_context(self) -> Any:
-        """Retry policies are not applied locally."""
+        """None: retry policies are not applied locally."""
         return None
 
 
-def _in_thread(
+def _call_in_thread(
     function: IndexedFunction, arguments: dict[str, Any], invocation: str
 ) -> tuple[Any, BaseException | None]:
     """Result or error, as a value: asyncio can't carry StopIteration or SystemExit out of a thread."""
@@ -154,18 +179,11 @@ def _in_thread(
         _local.invocation_id = None
 
 
-def _allowed(function: IndexedFunction, result: Any) -> Any:
-    if result is not None and function.returns is None:
-        raise RuntimeError(f"function '{function.name}' has no $return binding, but returned a value")
-    return result
-
-
-def _threads(settings: Mapping[str, str]) -> int | None:
-    """PYTHON_THREADPOOL_THREAD_COUNT; what is not a positive number is ignored with a warning, as the worker does."""
-    text = settings.get("PYTHON_THREADPOOL_THREAD_COUNT")
-    if not text:
-        return None
-    if not text.isdecimal() or int(text) < 1:
-        logger.warning("PYTHON_THREADPOOL_THREAD_COUNT must be a positive whole number; using the default")
-        return None
-    return int(text)
+def _thread_count(settings: Mapping[str, str]) -> int | None:
+    """PYTHON_THREADPOOL_THREAD_COUNT, or the host's default. What is not a positive number gives a warning and None:
+    Python's own default, as in the worker."""
+    text = settings.get("PYTHON_THREADPOOL_THREAD_COUNT") or str(_THREADS)
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    logger.warning("PYTHON_THREADPOOL_THREAD_COUNT must be a positive whole number; using Python's default")
+    return None

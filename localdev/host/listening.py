@@ -1,4 +1,4 @@
-"""The socket, and uvicorn on it."""
+"""The listening socket, and uvicorn on it."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that says when it listens and ends at once when asked; uvicorn looks ten times a second."""
+    """A uvicorn server that sets `ready` when it listens, and ends as soon as `stop` is called."""
 
     def __init__(self, app: ASGIApplication, ready: threading.Event) -> None:
         super().__init__(
@@ -38,9 +38,9 @@ class Server(uvicorn.Server):
         self._asked = asyncio.Event()
 
     def stop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Ask it to end, from another thread."""
+        """End the server from another thread."""
         self.should_exit = True
-        # A closed loop: it has ended already.
+        # A closed loop: the server has ended already.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._asked.set)
 

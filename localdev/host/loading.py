@@ -1,4 +1,4 @@
-"""Importing function_app.py as Microsoft's Python worker does (azure-functions-python-worker, loader.py)."""
+"""Imports function_app.py as Microsoft's Python worker does (azure-functions-python-worker, loader.py)."""
 
 import importlib
 import sys
@@ -14,13 +14,13 @@ _MODULE = "function_app"
 
 
 def load_app(folder: Path) -> func.FunctionApp:
-    """Import `folder`/function_app.py afresh and find its one FunctionApp.
+    """Import `folder`/function_app.py anew and find its one FunctionApp.
 
-    Modules that function_app imports stay loaded; `folder` is put first on sys.path, and stays there, because
-    handlers import lazily.
+    The modules that function_app imports are not loaded anew. `folder` stays first on sys.path, because handlers import
+    lazily.
 
     Raises:
-        AppLoadError: No such file, an error while importing, no FunctionApp or more than one.
+        AppLoadError: The file is absent, its import fails, or it has no FunctionApp or more than one.
     """
     file = folder.resolve() / f"{_MODULE}.py"
     if not file.is_file():
@@ -43,7 +43,7 @@ def _import(file: Path) -> types.ModuleType:
 
 
 def _where(error: BaseException, file: Path) -> str:
-    """The traceback's last line, with the innermost place in the developer's own files."""
+    """The traceback's last line, and the innermost place in the developer's own files."""
     said = traceback.format_exception_only(error)[-1].strip()
     if isinstance(error, SyntaxError):
         return f"{said} ({error.filename}, line {error.lineno})"
@@ -54,7 +54,7 @@ def _where(error: BaseException, file: Path) -> str:
 
 
 def _only_app(module: types.ModuleType) -> func.FunctionApp:
-    # Names are counted, not objects: one app under two names is refused there, too.
+    # The worker counts names, not objects: it refuses one app under two names, too.
     names = [name for name in dir(module) if isinstance(getattr(module, name, None), func.FunctionRegister)]
     if not names:
         raise AppLoadError(f"{_MODULE}.py has no FunctionApp at its top level")

@@ -1,7 +1,8 @@
 """Queue triggers, with the visibility, retries and poison queue of the Functions storage extension.
 
-A message is leased for ten minutes and the lease renewed at half time while its handler runs; a handler that fails
-makes it visible again after `visibilityTimeout`; its `maxDequeueCount`-th failure moves it to `<queue>-poison`.
+A message is leased for ten minutes. The lease is renewed every five minutes while the handler runs. When the handler
+fails, the message becomes visible again after `visibilityTimeout`; the `maxDequeueCount`-th failure moves it to
+`<queue>-poison`.
 """
 
 import asyncio
@@ -37,10 +38,10 @@ class QueueListener:
 
     Args:
         function: Its binding names the queue and the connection.
-        options: host.json's.
+        options: From host.json.
         settings: For the connection and %SETTING%.
         invoker: Runs the handler.
-        pause: How a renewal waits, in seconds; a test may step it.
+        pause: Waits between renewals, in seconds; a test may replace it.
 
     Raises:
         IndexingError: The connection setting is absent or not a connection string.
@@ -78,24 +79,24 @@ class QueueListener:
             self._poison.close()
 
     async def step(self) -> int:
-        """Receive one batch, work on all of it, and return how many messages it had.
+        """Receive one batch, handle its messages side by side, and return how many there were.
 
         Raises:
             AzureError: The storage can't be reached.
         """
         messages = await asyncio.to_thread(self._receive)
-        await asyncio.gather(*(self._work(message) for message in messages))
+        await asyncio.gather(*(self._handle(message) for message in messages))
         return len(messages)
 
     async def run(self) -> None:
-        """Poll until cancelled: at once while there is work, then ever more slowly."""
+        """Poll until cancelled: at once after a message, then after pauses that double up to `maxPollingInterval`."""
         working: set[asyncio.Task[None]] = set()
         pause = _FIRST_PAUSE
         try:
             while True:
-                messages = await self._receive_or_complain()
+                messages = await self._receive_or_warn()
                 for message in messages:
-                    working.add(asyncio.create_task(self._work_or_complain(message)))
+                    working.add(asyncio.create_task(self._handle_or_warn(message)))
                 pause = _FIRST_PAUSE if messages else min(pause * 2, self._options.max_polling_interval)
                 await asyncio.sleep(0 if messages else pause)
                 await self._make_room(working)
@@ -104,19 +105,19 @@ class QueueListener:
                 await asyncio.wait(working, timeout=GRACE_SECONDS)
 
     async def _make_room(self, working: set[asyncio.Task[None]]) -> None:
-        """Forget the handlers that are done; wait while more run than `newBatchThreshold`."""
-        while len(working) > self._options.new_batch_threshold:
-            await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
-            working.difference_update({task for task in working if task.done()})
+        """Remove the handlers that are done. Wait while more than `newBatchThreshold` are running."""
         working.difference_update({task for task in working if task.done()})
+        while len(working) > self._options.new_batch_threshold:
+            done, _ = await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+            working.difference_update(done)
 
-    async def _work_or_complain(self, message: QueueMessage) -> None:
+    async def _handle_or_warn(self, message: QueueMessage) -> None:
         try:
-            await self._work(message)
+            await self._handle(message)
         except AzureError as error:
             logger.warning("message %s can't be settled: %s", message.id, type(error).__name__)
 
-    async def _receive_or_complain(self) -> list[QueueMessage]:
+    async def _receive_or_warn(self) -> list[QueueMessage]:
         try:
             messages = await asyncio.to_thread(self._receive)
         except AzureError as error:
@@ -133,7 +134,7 @@ class QueueListener:
         pages = self._queue.receive_messages(messages_per_page=size, visibility_timeout=LEASE_SECONDS).by_page()
         return list(next(pages, []))
 
-    async def _work(self, message: QueueMessage) -> None:
+    async def _handle(self, message: QueueMessage) -> None:
         if (message.dequeue_count or 0) > self._options.max_dequeue_count:
             await asyncio.to_thread(self._to_poison, message)
             return
@@ -153,7 +154,7 @@ class QueueListener:
         await asyncio.to_thread(self._settle, message, outcome)
 
     async def invoke(self, body: bytes, trigger_metadata: dict[str, Datum]) -> Outcome:
-        """Call the handler with a message."""
+        """Call the handler with a message's body."""
         parameter = self.function.parameters[self.function.trigger.name]
         is_binary = self.function.trigger.properties.get("dataType") == "BINARY"
         datum = Datum(body, "bytes") if is_binary else Datum(body.decode(errors="replace"), "string")
@@ -177,7 +178,7 @@ class QueueListener:
             self._extend(message, int(self._options.visibility_timeout))
 
     def _extend(self, message: QueueMessage, seconds: int) -> None:
-        """Hide the message for so long from now."""
+        """Hide the message for `seconds` from now. Does nothing when somebody else has it."""
         try:
             updated = self._queue.update_message(message, visibility_timeout=seconds)
         except HttpResponseError as error:
@@ -196,7 +197,7 @@ class QueueListener:
 
 
 def metadata(message: QueueMessage, body: bytes) -> dict[str, Datum]:
-    """What the host tells the worker about a message, besides its body."""
+    """The trigger metadata that the host sends with a message."""
     return {
         "QueueTrigger": Datum(body.decode(errors="replace"), "string"),
         "Id": Datum(message.id, "string"),
@@ -235,5 +236,5 @@ def _delete(queue: QueueClient, message: QueueMessage) -> None:
 
 
 def _is_lost(error: HttpResponseError) -> bool:
-    """Whether the message was deleted, or another took it when its lease had run out; that one will settle it."""
+    """Whether the message is gone, or another host took it after its lease had run out and will settle it."""
     return error.status_code == _NOT_FOUND or getattr(error, "error_code", None) == "PopReceiptMismatch"

@@ -1,7 +1,7 @@
 """Route templates, as ASP.NET Core reads them for the Functions host.
 
-Routes are tried in the order of the function's names, not by how literal they are, and the first that fits wins:
-that is what the real host does (azure-functions-host issues 3153 and 9876). A wrong method is no fit, hence 404.
+Routes are tried in the order of the functions' names, not by how literal they are. The first match wins, as in the real
+host (azure-functions-host issues 3153 and 9876). A route does not match another method, hence 404 and not 405.
 """
 
 import re
@@ -34,7 +34,7 @@ class _Parameter:
 
 @dataclass(frozen=True)
 class _Segment:
-    """Text between two slashes: a literal, a parameter, or a mixture such as `{name}.{ext}`."""
+    """The text between two slashes: a literal, a parameter, or a mixture such as `{name}.{ext}`."""
 
     pattern: re.Pattern[str]
     parameters: tuple[_Parameter, ...]
@@ -46,7 +46,7 @@ class _Segment:
 
 @dataclass(frozen=True)
 class Route:
-    """One function's template and methods; no methods means all."""
+    """One function's template and methods. Without methods it takes all."""
 
     function: IndexedFunction
     template: str
@@ -54,17 +54,16 @@ class Route:
     segments: tuple[_Segment, ...]
 
     def match(self, path: str) -> dict[str, str] | None:
-        """The route parameters of a decoded path that starts with a slash; None when it does not fit."""
+        """The route parameters of a decoded path that starts with a slash; None when it does not match."""
         parts = path[1:].split("/") if len(path) > 1 else []
         if parts and not parts[-1]:
             parts.pop()
         values: dict[str, str] = {}
         for position, segment in enumerate(self.segments):
             alone = segment.alone
-            if alone and alone.catch_all:
-                # The rest as it came, its trailing slash included.
-                rest = "/".join(path[1:].split("/")[position:])
-                return _checked(values, alone, rest)
+            # A catch-all takes the rest of the path, with its trailing slash.
+            if alone and alone.catch_all and (rest := "/".join(path[1:].split("/")[position:])):
+                return {**values, alone.name: rest} if alone.accepts(rest) else None
             if position >= len(parts):
                 return self._absent(values, position)
             found = segment.pattern.fullmatch(parts[position])
@@ -77,7 +76,7 @@ class Route:
         return values if len(parts) <= len(self.segments) else None
 
     def _absent(self, values: dict[str, str], position: int) -> dict[str, str] | None:
-        """The path ended early: fine when all that is left may be left out."""
+        """The values when the path ends before the template; None unless the rest may be left out."""
         for segment in self.segments[position:]:
             alone = segment.alone
             if alone is None or not (alone.optional or alone.catch_all or alone.default is not None):
@@ -94,7 +93,7 @@ class Router:
         """Build the routes of the HTTP functions among `functions`.
 
         Raises:
-            IndexingError: A route that the host refuses: malformed, reserved, or taken.
+            IndexingError: The host would refuse a route: it is malformed, reserved or taken.
         """
         self.routes: list[Route] = []
         for function in functions:
@@ -102,7 +101,7 @@ class Router:
                 self._add(_route(function, prefix))
 
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-        """The first route that fits, with its parameters."""
+        """The first route that matches, and its parameters; None when none does."""
         for route in self.routes:
             if route.methods and method.upper() not in route.methods:
                 continue
@@ -124,7 +123,7 @@ class Router:
 
 def _route(function: IndexedFunction, prefix: str) -> Route:
     properties = function.trigger.properties
-    # An empty route is replaced by the function's name.
+    # The function's name replaces an empty route.
     own = str(properties.get("route") or "").strip() or function.name
     if own.strip("/").lower().startswith(_RESERVED):
         raise IndexingError(f"the route '{own}' belongs to the host", function=function.name)
@@ -139,7 +138,7 @@ def _route(function: IndexedFunction, prefix: str) -> Route:
 
 
 def _split(template: str) -> list[str]:
-    """Cut at the slashes that are not inside braces."""
+    """Split the template at slashes outside braces. Raises ValueError."""
     parts = [""]
     depth = 0
     for character in template:
@@ -194,10 +193,3 @@ def _check_order(segments: Sequence[_Segment]) -> None:
         raise ValueError("a parameter appears twice")
     if any(parameter.catch_all for segment in segments[:-1] for parameter in segment.parameters):
         raise ValueError("a catch-all parameter must come last")
-
-
-def _checked(values: dict[str, str], parameter: _Parameter, value: str) -> dict[str, str] | None:
-    if value and not parameter.accepts(value):
-        return None
-    chosen = value or parameter.default
-    return {**values, parameter.name: chosen} if chosen else values

@@ -1,7 +1,7 @@
 """NCRONTAB, the timer trigger's schedule (learn.microsoft.com: Timer trigger for Azure Functions).
 
-Six fields, or five without the seconds: second minute hour day month weekday. A day counts only when both its
-day of the month and its weekday match (classic cron takes either). Times are UTC, as on Linux plans.
+Six fields, or five without the seconds: second minute hour day month weekday. Both the day of the month and the weekday
+must match (in classic cron one is enough). Times are UTC, as on Linux plans.
 """
 
 import re
@@ -15,7 +15,7 @@ _MONTHS = (
     *("july", "august", "september", "october", "november", "december"),
 )
 _DAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-# The 29th of February on one given weekday can be forty years away.
+# The next 29th of February on a given weekday can be forty years away.
 _HORIZON_DAYS = 41 * 366
 
 
@@ -36,21 +36,21 @@ class _Field:
         body, slash, step_text = part.partition("/")
         if slash and not step_text.isdecimal():
             raise ValueError(f"'{part}' has no number after '/'")
-        # A step of 0 counts as 1 there, too.
+        # NCRONTAB reads a step of 0 as 1.
         step = max(1, int(step_text)) if slash else 1
         if body == "*":
             return range(self.low, self.high + 1, step)
         first, dash, last = body.partition("-")
         start = self._value(first)
         end = self._value(last) if dash else (self.high if slash else start)
-        # NCRONTAB turns a reversed range round: FRI-MON means MON-FRI.
+        # NCRONTAB swaps the ends of a reversed range: FRI-MON means MON-FRI.
         return range(min(start, end), max(start, end) + 1, step)
 
     def _value(self, text: str) -> int:
         if text.isdecimal():
             value = int(text)
         else:
-            # Any beginning of a name will do; the first that fits counts.
+            # Any prefix of a name is enough; the first match counts.
             matches = [i for i, name in enumerate(self.names) if text and name.startswith(text.lower())]
             if not matches:
                 raise ValueError(f"'{text}' is not a {self.name}")
@@ -72,7 +72,7 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Schedule:
-    """A parsed expression; build it with `parse`."""
+    """A parsed expression. `parse` makes one."""
 
     expression: str
     _seconds: tuple[int, ...]
@@ -84,10 +84,10 @@ class Schedule:
 
     @classmethod
     def parse(cls, expression: str) -> "Schedule":
-        """Read an NCRONTAB expression.
+        """Parse an NCRONTAB expression.
 
         Raises:
-            ScheduleError: It is not one. The TimeSpan form is refused too: it works on App Service plans only.
+            ScheduleError: It is not one. The TimeSpan form is refused, too: it works on App Service plans only.
         """
         if re.fullmatch(r"\s*(\d+\.)?\d+:\d+(:\d+)?\s*", expression):
             raise ScheduleError(expression, "a time span works on App Service plans only; write six NCRONTAB fields")
@@ -103,10 +103,10 @@ class Schedule:
         return cls(expression, seconds, minutes, hours, sets[3], sets[4], sets[5])
 
     def next(self, after: datetime) -> datetime:
-        """The first occurrence strictly later than `after`, in the same time zone.
+        """The first occurrence after `after`, in the same time zone.
 
         Raises:
-            ScheduleError: There is none (the 31st of February).
+            ScheduleError: There is none, for instance on the 31st of February.
         """
         start = after.replace(microsecond=0) + timedelta(seconds=1)
         first_day = start.date()
@@ -121,7 +121,7 @@ class Schedule:
 
     @property
     def is_subminute(self) -> bool:
-        """Whether it occurs more than once in every minute; the host keeps no status for such a timer."""
+        """Whether it occurs more than once in every minute. The host keeps no status for such a timer."""
         every_day = len(self._days) == 31 and len(self._months) == 12 and len(self._weekdays) == 7
         return every_day and len(self._hours) == 24 and len(self._minutes) == 60 and len(self._seconds) > 1
 

@@ -1,7 +1,8 @@
-"""The host itself: one web server, its timers and its queue listeners, in a thread of its own."""
+"""The local host: a web server, timers and queue listeners, in one thread."""
 
 import asyncio
 import logging
+import secrets
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Mapping
@@ -21,8 +22,9 @@ from localdev.host.web import WebApp
 
 logger = logging.getLogger("localdev.host")
 
+KEY_SETTING = "LOCALDEV_HOST_KEY"
 _START_SECONDS = 10.0
-# A sleeping laptop stops the event loop's clock; look at the real one this often.
+# A laptop that sleeps stops the event loop's clock, so the real one is read this often.
 _LONGEST_NAP = 5.0
 _ON_SCHEDULE = "Timer fired at %s"
 _BY_HAND = "This function was programmatically called via the host APIs."
@@ -34,18 +36,21 @@ def _utc_now() -> datetime:
 
 
 class LocalHost:
-    """Serves indexed functions on 127.0.0.1 from `start` to `stop`, or as a context manager.
+    """Serves indexed functions on 127.0.0.1 between `start` and `stop`, or as a context manager.
 
     Args:
         functions: From `index(app)`.
-        host_json: host.json's values.
-        settings: App settings, for %SETTING% in bindings, queue connections and the host's own switches.
-        port: 0 takes a free one.
-        triggers: Whether timers and queues run by themselves. If not, step them with `fire`, `tick` and `drain`.
-        clock: The time, in UTC, for timers.
+        host_json: The values of host.json.
+        settings: App settings: for %SETTING% in bindings, for queue connections, and for the host itself.
+        port: 0 means a free one.
+        triggers: Whether timers and queues run by themselves. Without it, use `fire`, `tick` and `drain`.
+        clock: Tells the timers the time, in UTC.
+
+    Attributes:
+        key: Opens functions that aren't anonymous and the host's own paths; `KEY_SETTING` or a new one.
 
     Raises:
-        HostError: A route, schedule or connection that can't work; see localdev.host.errors.
+        HostError: A route, schedule or connection can't be used; see localdev.host.errors.
     """
 
     def __init__(
@@ -67,7 +72,8 @@ class LocalHost:
         self.listeners = {
             f.name: QueueListener(f, config.queues, values, invoker=self._invoker) for f in self._of("queueTrigger")
         }
-        self.web = WebApp(self.functions, config, values, invoker=self._invoker, fire=self._start_by_name)
+        self.key = values.get(KEY_SETTING) or secrets.token_urlsafe(32)
+        self.web = WebApp(self.functions, config, values, key=self.key, invoker=self._invoker, fire=self._start_by_name)
         self._turns = {name: asyncio.Lock() for name in self.timers}
         self._background: set[asyncio.Task[Any]] = set()
         for name in (function.name for function in self.functions if function.has_retry_policy):
@@ -75,24 +81,24 @@ class LocalHost:
 
     @property
     def url(self) -> str:
-        """Where it listens, without a slash at the end; the port is known from `start` on."""
+        """The host's URL, without a trailing slash. The port is known after `start`."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def port(self) -> int:
-        """The port it listens on, from `start` on."""
+        """The port that it listens on. It is known after `start`."""
         return self._port
 
     @property
     def is_running(self) -> bool:
-        """Whether it serves."""
+        """Whether the host is serving."""
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> Self:
-        """Listen and serve, in a thread.
+        """Start to serve in a thread.
 
         Raises:
-            PortInUseError: Somebody else listens there.
+            PortInUseError: Another program listens on the port.
         """
         listening = listen(self._port)
         self._port = listening.getsockname()[1]
@@ -105,7 +111,7 @@ class LocalHost:
         return self
 
     def stop(self) -> None:
-        """End serving; requests and handlers under way get a few seconds. Does nothing the second time."""
+        """Stop serving. Running requests and handlers get a few seconds. A second call does nothing."""
         if self._thread is not None:
             self._server.stop(self._loop)
             self._thread.join()
@@ -120,11 +126,11 @@ class LocalHost:
         self.stop()
 
     def fire(self, name: str, message: str = "") -> Outcome:
-        """Run a timer or queue function now, wait for its end and say how it went.
+        """Run a timer or queue function now, wait for it, and return its outcome.
 
         Args:
-            name: The function's.
-            message: What a queue function receives.
+            name: Of the function.
+            message: The body that a queue function receives.
 
         Raises:
             KeyError: No timer or queue function has this name.
@@ -132,11 +138,11 @@ class LocalHost:
         return self._wait(self._fire(name, message))
 
     def tick(self) -> tuple[Outcome, ...]:
-        """Run every timer that is due by the clock, and wait for their ends."""
+        """Run the timers that are due by the clock, wait for them, and return their outcomes."""
         return self._wait(self._tick())
 
     def drain(self, name: str) -> int:
-        """Work on one batch of a queue function's messages; returns how many there were."""
+        """Handle one batch of a queue function's messages, and return how many there were."""
         return self._wait(self.listeners[name].step())
 
     def _of(self, trigger: str) -> list[IndexedFunction]:
@@ -194,7 +200,7 @@ class LocalHost:
         return tuple(await asyncio.gather(*(self._turn(timer, scheduled=True) for timer in due)))
 
     async def _turn(self, timer: Timer, *, scheduled: bool) -> Outcome:
-        """One invocation; two of one function never overlap."""
+        """Run a timer function once. Two runs of one function never overlap."""
         async with self._turns[timer.function.name]:
             started = self._clock()
             past_due = scheduled and timer.is_late(started)
@@ -212,7 +218,7 @@ class LocalHost:
         return await self.listeners[name].invoke(message.encode(), {})
 
     async def _start_by_name(self, name: str, message: str) -> bool:
-        """For POST /admin/functions: names are compared without regard to case."""
+        """Start a function, whatever the case of `name`; False when there is none."""
         known = {one.lower(): one for one in (*self.timers, *self.listeners)}
         if name.lower() not in known:
             return False

@@ -1,4 +1,4 @@
-"""Which storage account a queue trigger means, and clients for its queues."""
+"""The storage account of a queue trigger, and clients for its queues."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from localdev import azurite
 from localdev.host.errors import IndexingError
 from localdev.host.indexing import IndexedFunction
 
-# The SDK's default waits a quarter of a minute before its first retry, and the host can't end meanwhile.
+# By default the SDK waits 15 seconds before its first retry, and the host can't end meanwhile.
 _ONE_RETRY = LinearRetry(backoff=1, retry_total=1, random_jitter_range=0)
 
 
@@ -32,7 +32,7 @@ def connection_string(function: IndexedFunction, settings: Mapping[str, str]) ->
 
 
 def client(function: IndexedFunction, connection: str, queue: str) -> QueueClient:
-    """A client for one queue, without encoding policies: a message that can't be decoded must be moved as it is.
+    """A client for one queue. It decodes nothing: a message that can't be decoded must be moved unchanged.
 
     Raises:
         IndexingError: The connection string can't be used.

@@ -1,4 +1,4 @@
-"""Timer triggers: when each is due, and what its handler is told."""
+"""Timer triggers: when each one is due, and what its handler receives."""
 
 import json
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from localdev.host.config import resolve
 from localdev.host.indexing import IndexedFunction
 from localdev.host.schedule import Schedule
 
-# Later than this is late: below it lies what event loops and busy machines do every day.
+# Event loops and busy machines are often a little late; only more than this counts.
 LATE = timedelta(seconds=2)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
 class Timer:
-    """One timer function and its place in time. Not thread-safe: its host takes care that turns don't overlap."""
+    """One timer function and its next occurrence. Not thread-safe: the host runs one turn at a time."""
 
     function: IndexedFunction
     schedule: Schedule
@@ -29,11 +29,11 @@ class Timer:
 
     @classmethod
     def of(cls, function: IndexedFunction, settings: Mapping[str, str], now: datetime) -> "Timer":
-        """Read a timer function's binding.
+        """The timer of a function, by its binding.
 
         Raises:
-            UnresolvedSettingError: Its %SETTING% has no value.
-            ScheduleError: Its schedule is not NCRONTAB, or never occurs.
+            UnresolvedSettingError: The schedule's %SETTING% has no value.
+            ScheduleError: The schedule is not NCRONTAB, or never occurs.
         """
         properties = function.trigger.properties
         schedule = Schedule.parse(resolve(str(properties["schedule"]), settings, function=function.name))
@@ -46,41 +46,34 @@ class Timer:
         )
 
     def is_due(self, now: datetime) -> bool:
-        """Whether its moment has come."""
+        """Whether the next occurrence has come."""
         return now >= self.next
 
     def is_late(self, now: datetime) -> bool:
-        """Whether its moment passed a while ago: the machine slept, or the last turn took too long.
+        """Whether the next occurrence passed a while ago: the machine slept, or the last turn took too long.
 
-        Azure notes a late turn only when a host starts; here, nothing outlives the host.
+        Azure finds a late turn only when a host starts. Here nothing is remembered from an earlier start.
         """
         return now - self.next > LATE
 
     def arguments(self, *, past_due: bool) -> dict[str, Any]:
-        """The handler's argument, made from the JSON that the host sends."""
+        """The handler's argument, decoded from the JSON that the host sends."""
         name = self.function.trigger.name
-        return {name: decode(self.function.parameters[name], self._datum(past_due=past_due))}
+        last, upcoming = self.last.isoformat(), self.next.isoformat()
+        content = {
+            "Schedule": {"AdjustForDST": True},
+            "ScheduleStatus": {"Last": last, "Next": upcoming, "LastUpdated": last} if self.keeps_status else None,
+            "IsPastDue": past_due,
+        }
+        return {name: decode(self.function.parameters[name], Datum(json.dumps(content), "json"))}
 
     def ran(self, started: datetime, *, scheduled: bool) -> None:
-        """Note a turn that began at `started`; only one on schedule moves the next occurrence.
+        """Record a turn that began at `started`. Only a scheduled one moves the next occurrence.
 
-        Occurrences that fell into a long turn are not made up one by one: a single late turn follows.
+        Occurrences during a long turn are not repeated one by one: a single late turn follows.
         """
         if scheduled:
-            # A tick a little early must not meet the same occurrence twice.
+            # A tick that is a little early must not run the same occurrence twice.
             moment = max(started, self.next)
             self.last = moment
             self.next = self.schedule.next(moment)
-
-    def _datum(self, *, past_due: bool) -> Datum:
-        status = {"Last": _text(self.last), "Next": _text(self.next), "LastUpdated": _text(self.last)}
-        content = {
-            "Schedule": {"AdjustForDST": True},
-            "ScheduleStatus": status if self.keeps_status else None,
-            "IsPastDue": past_due,
-        }
-        return Datum(json.dumps(content), "json")
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat()

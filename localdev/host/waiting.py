@@ -1,4 +1,4 @@
-"""Ending without tearing work in half."""
+"""Finishing work before a task is cancelled."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,9 +10,9 @@ GRACE_SECONDS = 3.0
 
 
 async def see_through(work: Coroutine[Any, Any, T], *, grace: float = GRACE_SECONDS) -> T:
-    """Await `work`; when cancelled meanwhile, give it up to `grace` seconds to end, then be cancelled.
+    """Await `work`. When cancelled, wait up to `grace` seconds for it to end, then raise CancelledError.
 
-    Once that time is over it goes on by itself: a thread can't be ended from outside.
+    After that time `work` goes on by itself: a thread can't be ended from outside.
     """
     task = asyncio.get_running_loop().create_task(work)
     try:

@@ -1,6 +1,8 @@
-"""The web server's one door: functions, the host's own paths, the home page."""
+"""The ASGI application: functions, the host's own paths, the home page."""
 
 import json
+import re
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,14 +18,18 @@ from localdev.host.invocation import Invoker
 from localdev.host.routes import Route, Router
 
 _ADMIN_FUNCTIONS = "/admin/functions"
+_WEBHOOK = re.compile("/runtime/webhooks/[^/]+(/.*)?", re.IGNORECASE)
 _HOME = "<!DOCTYPE html><html><head><title>Functions</title></head><body>The local Functions host is running.</body>"
 _BY_REQUEST = "This function was programmatically called via the host APIs."
-# Starts a function by name with an input; False when there is no such function.
+# Starts a function by name, with an input; False when there is no such function.
 Fire = Callable[[str, str], Awaitable[bool]]
 
 
 class WebApp:
     """An ASGI application over an app's HTTP functions.
+
+    Args:
+        key: Opens functions that aren't anonymous and the host's own paths: the master key.
 
     Raises:
         IndexingError: A route that the host refuses.
@@ -35,9 +41,11 @@ class WebApp:
         config: HostConfig,
         settings: Mapping[str, str],
         *,
+        key: str,
         invoker: Invoker,
         fire: Fire,
     ) -> None:
+        self._key = key
         self.router = Router(functions, prefix=config.route_prefix)
         self._names = [function.name for function in functions]
         self._has_homepage = settings.get("AzureWebJobsDisableHomepage", "").lower() != "true"
@@ -53,9 +61,10 @@ class WebApp:
     async def _answer(self, request: Request) -> Response:
         path = http.path_of(request)
         if _is_under(path, "/admin"):
-            return await self._admin(request, path)
+            return await self._admin(request, path.lower())
         if _is_under(path, "/runtime"):
-            return Response(status_code=404)
+            # No extension of ours takes webhooks.
+            return Response(status_code=401 if _WEBHOOK.fullmatch(path) and not self._has_key(request) else 404)
         found = self.router.find(request.method, path)
         if found is not None:
             return await self._invoke(request, path, *found)
@@ -63,8 +72,16 @@ class WebApp:
             return HTMLResponse(_HOME) if self._has_homepage else Response(status_code=204)
         return Response(status_code=404)
 
+    def _has_key(self, request: Request) -> bool:
+        """The header wins over the query (azure-functions-host, AuthenticationLevelHandler.cs)."""
+        codes = request.query_params.getlist("code") or [""]
+        given = request.headers.get("x-functions-key", codes[0])
+        return secrets.compare_digest(given.encode(), self._key.encode())
+
     async def _invoke(self, request: Request, path: str, route: Route, values: Mapping[str, str]) -> Response:
         function = route.function
+        if str(function.trigger.properties.get("authLevel")).lower() != "anonymous" and not self._has_key(request):
+            return Response(status_code=401)
         try:
             datum = await http.request_datum(request, path, values)
         except UnicodeDecodeError:
@@ -82,17 +99,26 @@ class WebApp:
         return result.response() if result else Response(status_code=200)
 
     async def _admin(self, request: Request, path: str) -> Response:
-        if request.method == "GET" and path == "/admin/host/status":
-            return JSONResponse({"state": "Running"})
-        if request.method == "GET" and path == _ADMIN_FUNCTIONS:
-            return JSONResponse([{"name": name} for name in self._names])
+        """The host's own paths, in lower case (azure-functions-host, HostController.cs and FunctionsController.cs)."""
+        if path in ("/admin/host/ping", "/admin/warmup"):
+            return Response(status_code=200)
         name = path.removeprefix(_ADMIN_FUNCTIONS + "/")
         if request.method == "POST" and name != path and "/" not in name:
             return await self._fire_by_request(request, name)
-        return Response(status_code=404)
+        if request.method != "GET" or path not in ("/admin/host/status", _ADMIN_FUNCTIONS):
+            return Response(status_code=404)
+        if not self._has_key(request):
+            return Response(status_code=401)
+        if path == _ADMIN_FUNCTIONS:
+            return JSONResponse([{"name": each} for each in self._names])
+        return JSONResponse({"state": "Running"})
 
     async def _fire_by_request(self, request: Request, name: str) -> Response:
-        """POST /admin/functions/<name> with {"input": "..."}: 202, and the function runs."""
+        """POST /admin/functions/<name> with {"input": "..."}: 202, and the function runs.
+
+        No key is needed: Core Tools, whose command this is, lets everybody in unless it is started with `--enableAuth`
+        (azure-functions-core-tools, CliAuthenticationHandler.cs).
+        """
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return Response(status_code=415)
         try:

@@ -32,6 +32,7 @@ class Census:
         self._counting: threading.Thread | None = None
         self._began: datetime | None = None
         self._latest: Counted | None = None
+        self._failure: StoreError | None = None
 
     def latest(self, now: datetime, overdue_before: datetime) -> Counted | None:
         """The latest count: older than INTERVAL only while the next is under way; None while the first takes long."""
@@ -43,11 +44,14 @@ class Census:
             counting = self._counting
         if counting:
             counting.join(self._patience)
+        failure, self._failure = self._failure, None
+        if failure:  # told here: what a thread of ours logs after its request has ended, the Functions host drops
+            logger.error("accounts could not be counted: %s", failure)
         return self._latest
 
     def _count(self, now: datetime, overdue_before: datetime) -> None:
         try:
             self._latest = Counted(self._store.counted(overdue_before), now)
         except StoreError as error:
-            logger.error("accounts could not be counted: %s", error)
+            self._failure = error
             self._began = None

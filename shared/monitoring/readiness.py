@@ -1,10 +1,13 @@
 """Can this instance do its work? Storage and authority answer, and sweeps happen. For monitors, by GET /readyz."""
 
+import functools
+import json
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as OutOfTime
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from shared.clients.http import HttpClient, Unavailable, json_object
@@ -15,6 +18,7 @@ from shared.settings import Settings
 from shared.store import AccountStore
 
 SECONDS = 3.0
+_HOST_JSON = Path(__file__).parents[2] / "host.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Readiness:
         seconds: float = SECONDS,
     ) -> None:
         self._tick = longest_gap(settings.sweep_schedule)
+        self._threads_check = Check(ok=True, detail=thread_shortage(settings))
         self._store = store
         self._http = http
         self._discovery_url = discovery_url
@@ -55,7 +60,8 @@ class Readiness:
         self._asked: dict[str, Future[dict[str, Check]]] = {}
 
     def checks(self) -> dict[str, Check]:
-        """By name: `storage`, `authority` and `heartbeat`; all at the same time."""
+        """By name: `storage`, `authority` and `heartbeat`, all at the same time; and `threads`, which only warns: where
+        HTTP and queues have instances of their own, a few threads are enough."""
         asked = {"storage": self._ask("storage", self._storage), "authority": self._ask("authority", self._authority)}
         found: dict[str, Check] = {}
         for name, future in asked.items():
@@ -63,7 +69,7 @@ class Readiness:
                 found |= future.result(self._seconds)
             except OutOfTime:
                 found[name] = Check(ok=False, detail="timeout")
-        return {"heartbeat": Check(ok=False, detail="unknown")} | found
+        return {"heartbeat": Check(ok=False, detail="unknown"), "threads": self._threads_check} | found
 
     def close(self) -> None:
         """Ends its threads."""
@@ -96,6 +102,28 @@ class Readiness:
             return {"authority": Check(ok=ok, detail="" if ok else f"http_{answer.status_code}")}
         except Unavailable as error:
             return {"authority": Check(ok=False, detail=error.reason)}
+
+
+def thread_shortage(settings: Settings) -> str:
+    """Says that queue messages alone can take every handler thread of this process, so that HTTP would wait for them;
+    "" when they can't.
+
+    A queue function gets up to `batchSize` + `newBatchThreshold` messages at a time (Microsoft: Azure Queue storage
+    trigger, host.json settings). Unset, the host gives the Python worker 1000 threads (azure-functions-host,
+    DefaultWorkerProcessFactory.cs); what is no positive number means Python's own default, which is unknown here.
+    """
+    text, messages = settings.handler_threads, most_messages_at_a_time()
+    if not text or (text.isdecimal() and int(text) > messages):
+        return ""
+    return f"PYTHON_THREADPOOL_THREAD_COUNT={text[:10]}: {messages} queue messages can take all threads; leave it unset"
+
+
+@functools.cache
+def most_messages_at_a_time() -> int:
+    """How many messages one queue function gets at a time, by the host.json that is deployed."""
+    queues = json.loads(_HOST_JSON.read_text("utf-8")).get("extensions", {}).get("queues", {})
+    size = int(queues.get("batchSize", 16))
+    return size + int(queues.get("newBatchThreshold", size // 2))
 
 
 def as_json(checks: dict[str, Check]) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """GET /healthz and /readyz: alive without asking anybody, ready only when everything answers and sweeps happen."""
 
 import json
+import logging
 import time
 from collections.abc import Callable
 
+import pytest
+import requests
+
 from localdev.azurite import Azurite
-from localdev.host import IndexedFunction
 from localdev.tenant import SampleTenant
 from shared.monitoring.readiness import Readiness
 from tests.reliability.storage_proxy import StorageProxy
@@ -14,9 +17,14 @@ from tests.running_app import RunningApp
 StartApp = Callable[..., RunningApp]
 
 
+def asked(app: RunningApp) -> requests.Response:
+    """What a monitor with a key gets."""
+    return app.browser(Accept="application/json").get("/readyz", **{"x-functions-key": app.host.key})
+
+
 def checks(app: RunningApp) -> tuple[int, dict[str, bool], dict[str, str]]:
     """Status, what is well, and the details, of /readyz."""
-    answer = app.browser(Accept="application/json").get("/readyz")
+    answer = asked(app)
     found = answer.json()["checks"]
     assert answer.json()["ready"] is (answer.status_code == 200)
     return (
@@ -33,15 +41,9 @@ def test_healthz_asks_nobody(start_app: StartApp) -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
-def test_readyz_needs_a_function_key_and_healthz_none(functions: tuple[IndexedFunction, ...]) -> None:
-    """Keys are not enforced locally: the level is read from the metadata that the host gets."""
-    levels = {
-        each.name: each.trigger.properties["authLevel"] for each in functions if each.name in ("healthz", "readyz")
-    }
-    assert {name: str(level).lower() for name, level in levels.items()} == {
-        "healthz": "anonymous",
-        "readyz": "function",
-    }
+def test_readyz_needs_a_function_key_and_healthz_none(app: RunningApp) -> None:
+    """The host asks for it before the app is called."""
+    assert [app.browser().get(path).status_code for path in ("/healthz", "/readyz")] == [200, 401]
 
 
 def test_ready_when_everything_answers(app: RunningApp) -> None:
@@ -61,7 +63,7 @@ def test_not_ready_when_no_sweep_came_for_three_schedules(app: RunningApp) -> No
     app.clock.move(minutes=2)
     status, well, details = checks(app)
     assert status == 503
-    assert well == {"authority": True, "heartbeat": False, "storage": True}
+    assert well == {"authority": True, "heartbeat": False, "storage": True, "threads": True}
     assert details["heartbeat"] == "no sweep for 16 minutes"
     app.sweep()
     assert checks(app)[0] == 200
@@ -84,7 +86,7 @@ def test_not_ready_when_the_storage_refuses(start_app: StartApp, azurite: Azurit
         road.add(status=403, code="AuthorizationFailure")
         status, well, details = checks(app)
     assert status == 503
-    assert well == {"authority": True, "heartbeat": False, "storage": False}
+    assert well == {"authority": True, "heartbeat": False, "storage": False, "threads": True}
     assert "403" in details["storage"]
     assert details["heartbeat"] == "unknown"
 
@@ -95,7 +97,7 @@ def test_not_ready_when_the_authority_fails(app: RunningApp, sample_tenant: Samp
     sample_tenant.add_fault("discovery", "status", status=503)
     status, well, details = checks(app)
     assert status == 503
-    assert well == {"authority": False, "heartbeat": True, "storage": True}
+    assert well == {"authority": False, "heartbeat": True, "storage": True, "threads": True}
     assert details["authority"] == "http_503"
 
 
@@ -115,10 +117,23 @@ def test_a_service_that_hangs_is_not_waited_for(app: RunningApp, sample_tenant: 
     sample_tenant.clear_faults()
 
 
+@pytest.mark.parametrize(("threads", "named"), [("5", True), ("6", True), ("few", True), ("7", False), ("", False)])
+def test_threads_that_queue_messages_can_use_up_are_named(
+    start_app: StartApp, caplog: pytest.LogCaptureFixture, threads: str, named: bool
+) -> None:
+    """host.json lets a queue function have 4 + 2 messages at a time. /readyz and the log say so; the app stays ready,
+    because nothing is wrong where HTTP and queues scale apart."""
+    with caplog.at_level(logging.WARNING):
+        status, well, details = checks(start_app(PYTHON_THREADPOOL_THREAD_COUNT=threads))
+    expected = f"PYTHON_THREADPOOL_THREAD_COUNT={threads}: 6 queue messages can take all threads; leave it unset"
+    assert (status, well["threads"], details["threads"]) == (200, True, expected if named else "")
+    assert (expected in caplog.messages) is named
+
+
 def test_readyz_tells_no_secret_and_no_address(app: RunningApp) -> None:
     """It is for monitors, whose logs many people read."""
     app.browser().sign_in("ada@contoso.example")
-    text = json.dumps(app.browser().get("/readyz").json())
+    text = json.dumps(asked(app).json())
     assert not [secret for secret in app.tenant.issued_secrets() if secret in text]
     assert "http://" not in text
     assert "https://" not in text

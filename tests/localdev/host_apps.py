@@ -25,13 +25,13 @@ def write_app(folder: Path, body: str, *, header: str = HEADER) -> Path:
 
 
 def new_app() -> func.FunctionApp:
-    """An app whose HTTP functions are open to everybody."""
+    """An app with anonymous HTTP functions."""
     return func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 @contextlib.contextmanager
 def loaded(folder: Path) -> Iterator[func.FunctionApp]:
-    """The folder's app; sys.path and sys.modules are put back afterwards."""
+    """The folder's app. sys.path and sys.modules are restored afterwards."""
     before = list(sys.path)
     try:
         yield load_app(folder)
@@ -42,7 +42,7 @@ def loaded(folder: Path) -> Iterator[func.FunctionApp]:
 
 @contextlib.contextmanager
 def serving(app: func.FunctionApp, *, prefix: str = "", **options: Any) -> Iterator[LocalHost]:
-    """The app behind a host with no route prefix; triggers are off unless asked for."""
+    """The app on a host without a route prefix. Its triggers are off unless `options` says otherwise."""
     chosen = {"host_json": HostConfig(route_prefix=prefix), "triggers": False, **options}
     with LocalHost(index(app), **chosen) as host:
         yield host

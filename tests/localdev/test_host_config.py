@@ -10,22 +10,24 @@ import pytest
 from localdev.host import ConfigError, HostConfig, QueueOptions, UnresolvedSettingError, load_settings
 from localdev.host.config import load_port, resolve
 
+PROJECT = Path(__file__).parents[2]
+
 
 def write(folder: Path, name: str, content: Any) -> Path:
-    """Write JSON, or a text as it is."""
+    """Write JSON, or a text unchanged."""
     file = folder / name
     file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return file
 
 
 def test_absent_files_mean_the_defaults(tmp_path: Path) -> None:
-    """The prefix is `api`, as in Azure."""
+    """The default prefix is `api`, as in Azure."""
     assert HostConfig.load(tmp_path) == HostConfig(route_prefix="api", log_level=logging.INFO)
     assert load_settings(tmp_path / "local.settings.json") == {}
 
 
 def test_host_json_is_read(tmp_path: Path) -> None:
-    """Everything the local host knows, in one file."""
+    """One file with every value that the local host reads."""
     queues = {
         "batchSize": 4,
         "visibilityTimeout": "00:00:30",
@@ -46,6 +48,17 @@ def test_host_json_is_read(tmp_path: Path) -> None:
     )
 
 
+def test_the_projects_own_host_json() -> None:
+    """A queue message waits at most five seconds, and the host's Azure SDK logs warnings only."""
+    assert HostConfig.load(PROJECT) == HostConfig(
+        route_prefix="",
+        queues=QueueOptions(4, 2, 30.0, 5, 5.0),
+        log_level=logging.INFO,
+    )
+    levels = json.loads((PROJECT / "host.json").read_text("utf-8"))["logging"]["logLevel"]
+    assert levels == {"default": "Information", "Azure": "Warning"}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -61,7 +74,7 @@ def test_host_json_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_malformed_host_json_is_named(tmp_path: Path, content: Any, said: str) -> None:
-    """One line with the file and what is wrong."""
+    """The error names the file and what is wrong with it."""
     file = write(tmp_path, "host.json", content)
     with pytest.raises(ConfigError) as caught:
         HostConfig.load(tmp_path)
@@ -70,7 +83,7 @@ def test_malformed_host_json_is_named(tmp_path: Path, content: Any, said: str) -
 
 
 def test_values_and_port_are_read(tmp_path: Path) -> None:
-    """A byte order mark, as Windows editors leave it, does no harm."""
+    """A byte order mark, which Windows editors write, does no harm."""
     file = tmp_path / "local.settings.json"
     file.write_text('{"Host": {"LocalHttpPort": 7099}, "Values": {"A": "b"}}', encoding="utf-8-sig")
     assert load_settings(file) == {"A": "b"}
@@ -87,17 +100,17 @@ def test_values_and_port_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_malformed_settings_are_named(tmp_path: Path, content: Any, said: str) -> None:
-    """Encrypted settings are Core Tools' own."""
+    """The error names the setting, or says that only Core Tools can read the file."""
     with pytest.raises(ConfigError, match=said):
         load_settings(write(tmp_path, "local.settings.json", content))
 
 
 def test_placeholders_are_replaced() -> None:
-    """Anywhere in a text."""
+    """They may stand anywhere in a text."""
     assert resolve("a-%X%-%Y%", {"X": "1", "Y": "2"}, function="f") == "a-1-2"
 
 
 def test_an_unresolved_placeholder_names_setting_and_function() -> None:
-    """The host refuses to start the function; so do we."""
+    """The real host refuses to start the function; so does the local one."""
     with pytest.raises(UnresolvedSettingError, match=r"'f'.*%NOPE% does not resolve"):
         resolve("%NOPE%", {}, function="f")

@@ -27,7 +27,7 @@ def renamed(request: func.HttpRequest) -> func.HttpResponse:
 
 
 def extra(req: func.HttpRequest, more: str) -> func.HttpResponse:
-    """It wants something that nobody binds."""
+    """It has a parameter that no binding fills."""
     return http(req)
 
 
@@ -71,7 +71,7 @@ def takes_new_list(req: list[func.HttpRequest]) -> str:
 
 
 def hidden_type(req: "Decimal") -> str:
-    """Its annotation can be imported by type checkers only."""
+    """Only type checkers can import its annotation."""
     return str(req)
 
 
@@ -113,7 +113,7 @@ def decorated(handler: Handler) -> Handler:
     ],
 )
 def test_a_handler_that_azure_would_not_index_is_refused(handler: Handler, said: str) -> None:
-    """There, it would take all other functions with it."""
+    """In Azure it would make all other functions fail, too."""
     app = new_app()
     app.route(route="x")(handler)
     with pytest.raises(IndexingError, match=said) as caught:
@@ -122,7 +122,7 @@ def test_a_handler_that_azure_would_not_index_is_refused(handler: Handler, said:
 
 
 def test_duplicate_names_are_refused() -> None:
-    """Two decorated functions of one name."""
+    """Two functions with one name."""
     app = new_app()
     app.route(route="a")(http)
     app.route(route="b")(http)
@@ -131,7 +131,7 @@ def test_duplicate_names_are_refused() -> None:
 
 
 def test_names_that_differ_in_case_only_are_refused() -> None:
-    """The host compares them so."""
+    """The host ignores case."""
     app = new_app()
     app.function_name("Same")(app.route(route="a")(http))
     app.function_name("same")(app.route(route="b")(http))
@@ -141,7 +141,7 @@ def test_names_that_differ_in_case_only_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["1st", "a b", "host", "x" * 129])
 def test_a_name_that_the_host_refuses_is_refused(name: str) -> None:
-    """Letters, digits, '-' and '_', and not `host`."""
+    """Names have letters, digits, '-' and '_', and `host` is reserved."""
     app = new_app()
     app.function_name(name)(app.route(route="a")(http))
     with pytest.raises(IndexingError, match="a name starts with"):
@@ -149,7 +149,7 @@ def test_a_name_that_the_host_refuses_is_refused(name: str) -> None:
 
 
 def test_a_trigger_that_the_local_host_lacks_is_named() -> None:
-    """Core Tools can run it."""
+    """The message says that Core Tools can run it."""
 
     def on_blob(blob: func.InputStream) -> None:
         """Never runs."""
@@ -174,7 +174,7 @@ def test_an_output_parameter_is_refused() -> None:
 
 
 def test_functions_come_sorted_by_name_without_regard_to_case() -> None:
-    """So does the host sort them."""
+    """The host sorts them in the same way."""
     app = new_app()
     for name in ("b", "C", "a", "B_"):
         app.function_name(name)(app.route(route=name)(http))
@@ -182,7 +182,7 @@ def test_functions_come_sorted_by_name_without_regard_to_case() -> None:
 
 
 def test_blueprints_are_indexed_with_the_app() -> None:
-    """Registered functions only."""
+    """Only registered ones are."""
     blueprint = func.Blueprint()  # theirs has no annotations
     forgotten = func.Blueprint()
     blueprint.route(route="x")(http)
@@ -194,7 +194,7 @@ def test_blueprints_are_indexed_with_the_app() -> None:
 
 
 def test_a_blueprints_function_takes_the_apps_auth_level() -> None:
-    """A blueprint has none of its own."""
+    """A blueprint has no level."""
     blueprint = func.Blueprint()  # theirs has no annotations
     blueprint.route(route="x")(http)
     app = new_app()
@@ -203,7 +203,7 @@ def test_a_blueprints_function_takes_the_apps_auth_level() -> None:
 
 
 def test_what_azure_takes_is_taken() -> None:
-    """Strings, contexts, wrapped and async handlers, no annotations at all."""
+    """Strings, contexts, wrapped and async handlers, and handlers without annotations."""
     app = new_app()
 
     def bare(req):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - no annotations are under test

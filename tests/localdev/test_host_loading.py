@@ -15,14 +15,14 @@ def x(req: func.HttpRequest) -> str:
 
 
 def failure(folder: Path) -> str:
-    """What loading the folder says."""
+    """The message when the folder can't be loaded."""
     with pytest.raises(AppLoadError) as caught, loaded(folder):
         pass
     return str(caught.value)
 
 
 def test_each_load_is_a_fresh_app(tmp_path: Path) -> None:
-    """Indexing is possible once for an app object, so every host needs a new one."""
+    """An app object can be indexed once only, so every host needs a new one."""
     write_app(tmp_path, ONE)
     with loaded(tmp_path) as first, loaded(tmp_path) as second:
         assert first is not second
@@ -30,7 +30,7 @@ def test_each_load_is_a_fresh_app(tmp_path: Path) -> None:
 
 
 def test_indexing_one_app_twice_is_refused(tmp_path: Path) -> None:
-    """As azure-functions does."""
+    """azure-functions refuses it."""
     write_app(tmp_path, ONE)
     with loaded(tmp_path) as app:
         index(app)
@@ -39,7 +39,7 @@ def test_indexing_one_app_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
-    """And the folder that was searched."""
+    """The message has the folder that was searched."""
     assert failure(tmp_path) == f"no function_app.py in {tmp_path.resolve()}"
 
 
@@ -52,7 +52,7 @@ def test_an_absent_file_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_an_import_error_is_told_with_its_place(tmp_path: Path, body: str, said: str) -> None:
-    """The last line of the traceback, and the line of the developer's own file."""
+    """The message has the traceback's last line, and the file and line of the developer's code."""
     write_app(tmp_path, body, header="")
     text = failure(tmp_path)
     assert said in text
@@ -60,14 +60,14 @@ def test_an_import_error_is_told_with_its_place(tmp_path: Path, body: str, said:
 
 
 def test_an_error_in_an_imported_module_is_told_there(tmp_path: Path) -> None:
-    """The innermost own file counts."""
+    """The innermost of the developer's own files is named."""
     (tmp_path / "loading_part.py").write_text("\nraise ValueError('broken')\n", encoding="utf-8")
     write_app(tmp_path, "import loading_part\n", header="")
     assert failure(tmp_path).endswith(f"ValueError: broken ({tmp_path.resolve() / 'loading_part.py'}, line 2)")
 
 
 def test_a_blueprint_must_not_share_its_name_with_a_function(tmp_path: Path) -> None:
-    """The function would take its place."""
+    """The function would replace the blueprint."""
     shared = """
     sweep = func.Blueprint()
 
@@ -90,7 +90,7 @@ def test_a_blueprint_must_not_share_its_name_with_a_function(tmp_path: Path) -> 
     ],
 )
 def test_there_must_be_one_app_under_one_name(tmp_path: Path, body: str, said: str) -> None:
-    """The worker counts names, so an alias is one too many."""
+    """The worker counts names, so an alias is a second app."""
     write_app(tmp_path, body, header="")
     with pytest.raises(AppLoadError, match=said), loaded(tmp_path):
         pass

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def write_json(folder: Path, name: str, content: object) -> None:
 
 
 def start(folder: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
-    """The host as a developer starts it."""
+    """Starts the host as a developer does."""
     return subprocess.Popen(
         [sys.executable, "-m", "localdev.host", "--app", str(folder), *arguments],
         cwd=PROJECT,
@@ -45,6 +46,21 @@ def start(folder: Path, *arguments: str, environment: Mapping[str, str] | None =
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def read_to(process: "subprocess.Popen[str]", text: str) -> str:
+    """The output up to the line with this text. Fails when it ends before; after 30 seconds the process is killed."""
+    assert process.stdout
+    deadline = threading.Timer(30, process.kill)
+    deadline.start()
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            break
+    deadline.cancel()
+    assert text in "".join(lines[-1:]), "".join(lines)
+    return "".join(lines)
 
 
 def free_port() -> int:
@@ -56,7 +72,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A whole app."""
+    """The folder of a whole app."""
     write_app(tmp_path, APP)
     write_json(tmp_path, "host.json", {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}})
     write_json(tmp_path, "local.settings.json", {"IsEncrypted": False, "Values": SETTINGS})
@@ -66,16 +82,14 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_until_it_is_told_to_end(folder: Path, number: signal.Signals) -> None:
-    """It lists its functions, lets the environment win, logs to stderr, ends with 0 and leaves nothing behind."""
+    """It lists its functions and its key, prefers the environment, logs to stderr, and leaves nothing behind."""
     port = free_port()
     before = sorted(folder.iterdir())
     with start(folder, "--port", str(port), environment={"OTHER": " from outside"}) as process:
-        assert process.stdout
-        lines = [process.stdout.readline() for _ in range(6)]
+        banner = read_to(process, "Key (x-functions-key): ")
         assert requests.get(f"http://127.0.0.1:{port}/x", timeout=10).text == "hello from outside"
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
-    banner = "".join([*lines, out])
+        _, err = process.communicate(timeout=20)
     assert f"x: [GET] http://localhost:{port}/x" in banner
     assert "tick: timerTrigger 0 0 * * * *" in banner
     assert "INFO x: said by x" in err
@@ -86,7 +100,7 @@ def test_it_serves_until_it_is_told_to_end(folder: Path, number: signal.Signals)
 
 
 def refusal(folder: Path, *arguments: str) -> str:
-    """What the host says when it can't start: one line, and exit code 2."""
+    """The host's one line of error when it can't start; the exit code is 2."""
     with start(folder, *arguments) as process:
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (2, "")
@@ -96,12 +110,12 @@ def refusal(folder: Path, *arguments: str) -> str:
 
 
 def test_no_app_is_told(tmp_path: Path) -> None:
-    """With the folder."""
+    """The message has the folder."""
     assert f"no function_app.py in {tmp_path.resolve()}" in refusal(tmp_path)
 
 
 def test_an_import_error_is_told_with_its_place(folder: Path) -> None:
-    """Last line of the traceback, file and line."""
+    """The message has the traceback's last line, the file and the line."""
     write_app(folder, "raise RuntimeError('no luck')\n", header="")
     line = refusal(folder)
     assert "RuntimeError: no luck" in line
@@ -109,13 +123,13 @@ def test_an_import_error_is_told_with_its_place(folder: Path) -> None:
 
 
 def test_an_indexing_error_is_told(folder: Path) -> None:
-    """With the function's name."""
+    """The message has the function's name."""
     write_app(folder, "@app.route(route='y')\ndef y(request: func.HttpRequest) -> str:\n    return ''\n", header=HEADER)
     assert "function 'y': parameters without a binding: request" in refusal(folder)
 
 
 def test_a_port_in_use_is_told(folder: Path) -> None:
-    """And nothing is started."""
+    """Nothing is started."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -124,7 +138,7 @@ def test_a_port_in_use_is_told(folder: Path) -> None:
 
 
 def test_the_settings_file_names_the_port(folder: Path) -> None:
-    """Host.LocalHttpPort, as in Core Tools."""
+    """The name is Host.LocalHttpPort, as in Core Tools."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -134,7 +148,7 @@ def test_the_settings_file_names_the_port(folder: Path) -> None:
 
 
 def test_malformed_files_are_told(folder: Path) -> None:
-    """host.json first, then the settings."""
+    """host.json is read before the settings."""
     write_json(folder, "local.settings.json", {"IsEncrypted": True})
     assert "the settings are encrypted" in refusal(folder)
     write_json(folder, "host.json", {})
@@ -142,14 +156,14 @@ def test_malformed_files_are_told(folder: Path) -> None:
 
 
 def test_an_unresolved_setting_is_told(folder: Path) -> None:
-    """With the function that wants it."""
+    """The message has the function that needs the setting."""
     write_json(folder, "local.settings.json", {"Values": {"GREETING": "x"}})
     assert "function 'tick': %WHEN% does not resolve to a value" in refusal(folder)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
 def test_a_handler_that_will_not_end_does_not_hold_the_host(folder: Path) -> None:
-    """After a few seconds the host goes without it."""
+    """After a few seconds the host ends without it."""
     endless = """
     import threading
 
@@ -160,9 +174,7 @@ def test_a_handler_that_will_not_end_does_not_hold_the_host(folder: Path) -> Non
     """
     write_app(folder, endless)
     with start(folder, "--port", "0") as process:
-        assert process.stdout
-        while "running" not in process.stdout.readline():
-            pass
+        read_to(process, "running")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0

@@ -24,21 +24,21 @@ from tests.localdev.host_apps import new_app, serving
 
 @pytest.fixture(scope="module")
 def storage() -> Iterator[str]:
-    """A connection string of an Azurite of this module's own."""
+    """The connection string of this module's Azurite."""
     with Azurite() as azurite:
         yield azurite.connection_string
 
 
 @pytest.fixture
 def queues(storage: str) -> Iterator["Queues"]:
-    """A queue of the test's own."""
+    """A new queue."""
     chosen = Queues(storage, f"q{uuid.uuid4().hex[:12]}")
     yield chosen
     chosen.close()
 
 
 class Queues:
-    """A queue and its poison queue, seen from outside."""
+    """A queue and its poison queue, used without the host."""
 
     def __init__(self, connection: str, name: str) -> None:
         self.settings = {"AzureWebJobsStorage": connection}
@@ -52,20 +52,20 @@ class Queues:
         self.poison.close()
 
     def send(self, *texts: str) -> None:
-        """Put messages, base64-encoded, as the host expects them."""
+        """Put messages, base64-encoded as the host expects them."""
         self.send_raw(*(base64.b64encode(text.encode()).decode() for text in texts))
 
     def send_raw(self, *texts: str) -> None:
-        """Put messages as they are."""
+        """Put messages unchanged."""
         for text in texts:
             self.main.send_message(text)
 
     def left(self) -> int:
-        """How many messages the queue holds, hidden ones included."""
+        """The number of messages in the queue, hidden ones included."""
         return int(self.main.get_queue_properties().approximate_message_count or 0)
 
     def poisoned(self) -> list[str]:
-        """What was moved to the poison queue."""
+        """The messages in the poison queue."""
         try:
             return [str(message.content) for message in self.poison.peek_messages(32)]
         except ResourceNotFoundError:
@@ -85,12 +85,12 @@ class Queues:
 
 
 def failing(message: func.QueueMessage) -> None:
-    """A handler that can't."""
+    """A handler that always raises."""
     raise ValueError(message.id)
 
 
 def test_a_message_reaches_its_handler_and_is_deleted(queues: Queues) -> None:
-    """The queue is made if it is absent."""
+    """The host makes the queue when it is absent."""
     got: list[func.QueueMessage] = []
 
     def handler(message: func.QueueMessage) -> None:
@@ -116,7 +116,7 @@ def test_a_message_reaches_its_handler_and_is_deleted(queues: Queues) -> None:
 @pytest.mark.parametrize(("kind", "expected"), [(None, "text"), (func.DataType.BINARY, b"text")])
 @pytest.mark.parametrize("hint", [str, bytes])
 def test_a_handler_may_ask_for_the_bare_body(queues: Queues, hint: type, kind: Any, expected: object) -> None:
-    """What the host sends, a text unless data_type says otherwise, arrives unconverted."""
+    """It gets what the host sends, unconverted: a text, unless data_type says otherwise."""
     got: list[object] = []
 
     def handler(message) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 - set below
@@ -131,7 +131,7 @@ def test_a_handler_may_ask_for_the_bare_body(queues: Queues, hint: type, kind: A
 
 
 def test_messages_of_a_batch_are_worked_on_side_by_side(queues: Queues) -> None:
-    """As many as batchSize says."""
+    """`batchSize` of them run at a time."""
     together = threading.Barrier(3, timeout=10)
 
     def handler(message: func.QueueMessage) -> None:
@@ -145,7 +145,7 @@ def test_messages_of_a_batch_are_worked_on_side_by_side(queues: Queues) -> None:
 
 
 def test_a_failed_message_comes_back_until_it_is_moved_to_the_poison_queue(queues: Queues) -> None:
-    """At its maxDequeueCount-th failure, as it was."""
+    """Its `maxDequeueCount`-th failure moves it, unchanged."""
     with queues.serving(failing, max_dequeue_count=2) as host:
         host.drain("work")
         queues.send("bad")
@@ -158,7 +158,7 @@ def test_a_failed_message_comes_back_until_it_is_moved_to_the_poison_queue(queue
 
 
 def test_a_failed_message_stays_hidden_for_the_visibility_timeout(queues: Queues) -> None:
-    """It is there, but not to be had."""
+    """It stays in the queue, and nobody can receive it."""
     with queues.serving(failing, visibility_timeout=60.0) as host:
         host.drain("work")
         queues.send("bad")
@@ -168,7 +168,7 @@ def test_a_failed_message_stays_hidden_for_the_visibility_timeout(queues: Queues
 
 
 def test_a_message_seen_too_often_is_moved_without_running(queues: Queues) -> None:
-    """Another host may have died over it each time."""
+    """Another host may have died with it each time."""
     ran = []
     with queues.serving(lambda message: ran.append(message), max_dequeue_count=1) as host:  # noqa: PLW0108 - named so
         host.drain("work")
@@ -180,7 +180,7 @@ def test_a_message_seen_too_often_is_moved_without_running(queues: Queues) -> No
 
 
 def test_a_message_that_cannot_be_decoded_is_moved_at_once(queues: Queues) -> None:
-    """Plain text where base64 is expected."""
+    """The message is plain text where base64 is expected."""
     ran = []
     with queues.serving(lambda message: ran.append(message)) as host:  # noqa: PLW0108 - named so
         host.drain("work")
@@ -190,7 +190,7 @@ def test_a_message_that_cannot_be_decoded_is_moved_at_once(queues: Queues) -> No
 
 
 def test_message_encoding_none_takes_plain_text(queues: Queues) -> None:
-    """As host.json's messageEncoding says."""
+    """The option is host.json's messageEncoding."""
     got: list[bytes] = []
 
     def handler(message: func.QueueMessage) -> None:
@@ -204,7 +204,7 @@ def test_message_encoding_none_takes_plain_text(queues: Queues) -> None:
 
 
 def test_a_long_handler_keeps_its_message(queues: Queues) -> None:
-    """The lease is renewed while it runs, so that the first receipt is void; the renewed one settles the message."""
+    """The lease is renewed while the handler runs: the first receipt is void, the renewed one settles the message."""
     renewed = threading.Event()
     pauses: list[float] = []
 
@@ -240,7 +240,7 @@ def test_a_long_handler_keeps_its_message(queues: Queues) -> None:
 
 @pytest.mark.parametrize("succeeds", [True, False])
 def test_a_message_that_another_took_is_left_to_it(queues: Queues, succeeds: bool) -> None:
-    """Its first receipt is void; settling it does nothing."""
+    """The host's receipt is void, and settling with it does nothing."""
 
     def handler(message: func.QueueMessage) -> None:
         assert message.id
@@ -256,7 +256,7 @@ def test_a_message_that_another_took_is_left_to_it(queues: Queues, succeeds: boo
 
 
 def test_messages_are_taken_by_themselves(queues: Queues) -> None:
-    """More than one batch of them."""
+    """Several batches are handled."""
     got = threading.Semaphore(0)
 
     def handler(message: func.QueueMessage) -> None:
@@ -271,7 +271,7 @@ def test_messages_are_taken_by_themselves(queues: Queues) -> None:
 
 
 def test_a_message_can_be_fired_by_hand(queues: Queues) -> None:
-    """Without a queue: what `input` says is the message."""
+    """No queue is needed: the given text is the message."""
     got: list[bytes] = []
 
     def handler(message: func.QueueMessage) -> None:
@@ -283,27 +283,27 @@ def test_a_message_can_be_fired_by_hand(queues: Queues) -> None:
 
 
 def test_an_absent_connection_is_refused(queues: Queues) -> None:
-    """With the setting's name."""
+    """The message has the setting's name."""
     functions = index(queues.app(failing, connection="Elsewhere"))
     with pytest.raises(IndexingError, match="the setting Elsewhere is absent"):
         LocalHost(functions, settings=queues.settings)
 
 
 def test_a_malformed_connection_is_refused(queues: Queues) -> None:
-    """Before anything runs."""
+    """It is refused before anything runs."""
     with pytest.raises(IndexingError, match="storage connection can't be used"):
         LocalHost(index(queues.app(failing)), settings={"AzureWebJobsStorage": "nonsense"})
 
 
 def test_development_storage_means_azurites_standard_port(queues: Queues) -> None:
-    """The shorthand that the SDK doesn't read."""
+    """The SDK doesn't know this shorthand."""
     settings = {"AzureWebJobsStorage": "UseDevelopmentStorage=true"}
     host = LocalHost(index(queues.app(failing)), settings=settings)
     assert host.listeners["work"].address == f"http://127.0.0.1:10001/devstoreaccount1/{queues.name}"
 
 
 def test_storage_that_is_down_is_told_and_does_not_stop_the_host(told: "Told") -> None:
-    """The web server goes on; ending is not held up."""
+    """The web server still answers, and the host ends without delay."""
     dead = "AccountName=a;AccountKey=eA==;QueueEndpoint=http://127.0.0.1:9/a"
     with Nowhere(dead).serving(failing, triggers=True, max_polling_interval=0.1) as host:
         assert told.warning.wait(20)
@@ -320,14 +320,14 @@ class Told(logging.Handler):
         self.text = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note it."""
+        """Keep the text."""
         self.text = record.getMessage()
         self.warning.set()
 
 
 @pytest.fixture
 def told() -> Iterator[Told]:
-    """Listens to the host's log."""
+    """The first warning in the host's log."""
     handler = Told()
     logging.getLogger("localdev.host").addHandler(handler)
     yield handler
@@ -335,7 +335,7 @@ def told() -> Iterator[Told]:
 
 
 class Nowhere(Queues):
-    """A queue on an account that nobody serves."""
+    """A queue in a storage account that doesn't answer."""
 
     def __init__(self, connection: str) -> None:
         super().__init__(connection, "nowhere")

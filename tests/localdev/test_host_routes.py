@@ -11,12 +11,12 @@ from tests.localdev.host_apps import new_app
 
 
 def handler(req: func.HttpRequest) -> str:
-    """Never runs here."""
+    """A handler that is never called."""
     return str(req.url)
 
 
 def router(routes: dict[str, str | None], *, prefix: str = "", methods: Sequence[str] | None = None) -> Router:
-    """A router over functions of the given names and routes."""
+    """A router over functions with these names and routes."""
     app = new_app()
     for name, route in routes.items():
         app.function_name(name)(app.route(route=route, methods=methods)(handler))
@@ -24,7 +24,7 @@ def router(routes: dict[str, str | None], *, prefix: str = "", methods: Sequence
 
 
 def match(template: str, path: str) -> dict[str, str] | None:
-    """The values a template takes from a path."""
+    """The values that a template takes from a path."""
     found = router({"one": template}).find("GET", path)
     return found[1] if found else None
 
@@ -53,7 +53,7 @@ def match(template: str, path: str) -> dict[str, str] | None:
     ],
 )
 def test_a_template_takes_its_values(template: str, path: str, values: dict[str, str] | None) -> None:
-    """Literals without regard to case, a slash at the end allowed."""
+    """Literals ignore case, and a trailing slash is allowed."""
     assert match(template, path) == values
 
 
@@ -80,13 +80,13 @@ def test_a_template_takes_its_values(template: str, path: str, values: dict[str,
     ],
 )
 def test_a_constraint_lets_only_its_own_through(constraint: str, good: str, bad: str) -> None:
-    """ASP.NET Core's inline constraints."""
+    """These are ASP.NET Core's inline constraints."""
     assert match(f"x/{{v:{constraint}}}", f"/x/{good}") == {"v": good}
     assert match(f"x/{{v:{constraint}}}", f"/x/{bad}") is None
 
 
 def test_the_home_pages_route_fits_the_root_only() -> None:
-    """An empty route would be replaced by the function's name."""
+    """An empty route would become the function's name."""
     home = router({"home": "{ignored:maxlength(0)?}"})
     assert home.find("GET", "/") is not None
     assert home.find("GET", "/x") is None
@@ -94,21 +94,21 @@ def test_the_home_pages_route_fits_the_root_only() -> None:
 
 @pytest.mark.parametrize("route", ["", None])
 def test_no_route_means_the_functions_name(route: str | None) -> None:
-    """Under the prefix."""
+    """The prefix comes before it."""
     named = router({"Hello": route}, prefix="api")
     assert named.find("GET", "/api/hello") is not None
     assert named.find("GET", "/") is None
 
 
 def test_the_first_function_by_name_wins_not_the_most_literal_route() -> None:
-    """As in Azure: `Details` comes before `List`, so its parameter takes everything."""
+    """As in Azure: `Details` comes before `List`, so its parameter takes every product."""
     found = router({"List": "products/list", "Details": "products/{id}"}).find("GET", "/products/list")
     assert found is not None
     assert found[0].function.name == "Details"
 
 
 def test_a_wrong_method_does_not_fit() -> None:
-    """Neither does HEAD, unless it is listed."""
+    """HEAD doesn't match either, unless it is listed."""
     only_get = router({"x": "x"}, methods=["GET"])
     assert only_get.find("GET", "/x")
     assert not only_get.find("POST", "/x")
@@ -116,7 +116,7 @@ def test_a_wrong_method_does_not_fit() -> None:
 
 
 def test_no_methods_mean_all() -> None:
-    """HEAD included."""
+    """HEAD is one of them."""
     anything = router({"x": "x"})
     assert all(anything.find(method, "/x") for method in ("GET", "HEAD", "OPTIONS", "PUT"))
 
@@ -139,14 +139,14 @@ def test_no_methods_mean_all() -> None:
     ],
 )
 def test_a_route_that_the_host_refuses_is_refused(route: str, said: str) -> None:
-    """The reason and the function are named."""
+    """The message has the reason and the function."""
     with pytest.raises(IndexingError, match=said) as caught:
         router({"bad": route})
     assert caught.value.function == "bad"
 
 
 def test_one_route_for_two_functions_is_refused() -> None:
-    """Unless their methods differ."""
+    """It is allowed when their methods differ."""
     with pytest.raises(IndexingError, match="conflicts with that of 'a'"):
         router({"a": "x/{id}", "b": "X/{id}"})
     app = new_app()

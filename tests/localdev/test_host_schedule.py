@@ -31,7 +31,7 @@ MONDAY = datetime(2024, 1, 1, 10, 3, 7, 500, tzinfo=UTC)
     ],
 )
 def test_next_is_the_first_later_moment_that_fits(expression: str, expected: str) -> None:
-    """Fields are second, minute, hour, day, month, weekday; five fields have no second."""
+    """The fields are second, minute, hour, day, month and weekday; the second may be left out."""
     assert Schedule.parse(expression).next(MONDAY).isoformat() == expected
 
 
@@ -74,13 +74,13 @@ def test_what_is_not_ncrontab_is_refused(expression: str) -> None:
 
 
 def test_a_day_that_never_comes_is_refused() -> None:
-    """The 31st of February."""
+    """There is no 31st of February."""
     with pytest.raises(ScheduleError, match="never occurs"):
         Schedule.parse("0 0 0 31 2 *").next(MONDAY)
 
 
 def test_only_schedules_faster_than_a_minute_are_subminute() -> None:
-    """The host keeps no status for these."""
+    """The host keeps no status for them."""
     fast = {text for text in ("*/10 * * * * *", "0 * * * * *", "*/10 0 * * * *") if Schedule.parse(text).is_subminute}
     assert fast == {"*/10 * * * * *"}
 
@@ -91,7 +91,7 @@ def test_only_schedules_faster_than_a_minute_are_subminute() -> None:
     offset=st.integers(0, 86400 * 400),
 )
 def test_next_equals_counting_seconds(seconds: set[int], minutes: set[int], offset: int) -> None:
-    """For any start, stepping second by second finds the same moment."""
+    """From any start, stepping second by second gives the same moment."""
     start = MONDAY.replace(microsecond=0) + timedelta(seconds=offset)
     expected = start + timedelta(seconds=1)
     while expected.minute not in minutes or expected.second not in seconds:

@@ -18,7 +18,7 @@ NOON = datetime(2024, 5, 6, 12, 0, 0, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -40,7 +40,7 @@ def app_of(handler: Callable[..., Any], schedule: str = "0 */5 * * * *", **optio
 
 
 def calling(action: Callable[[], None]) -> Callable[[func.TimerRequest], None]:
-    """A handler that does this."""
+    """A handler that calls `action`."""
 
     def handler(timer: func.TimerRequest) -> None:
         action()
@@ -49,7 +49,7 @@ def calling(action: Callable[[], None]) -> Callable[[func.TimerRequest], None]:
 
 
 def recorder() -> tuple[list[Any], Callable[[func.TimerRequest], None]]:
-    """A handler that keeps what it got."""
+    """A list, and a handler that appends what it gets to it."""
     got: list[Any] = []
 
     def handler(timer: func.TimerRequest) -> None:
@@ -59,7 +59,7 @@ def recorder() -> tuple[list[Any], Callable[[func.TimerRequest], None]]:
 
 
 def test_it_runs_when_its_moment_has_come_and_once() -> None:
-    """Not before, and not twice for one occurrence."""
+    """It runs not before, and not twice per occurrence."""
     clock = Clock()
     got, handler = recorder()
     with serving(app_of(handler), clock=clock) as host:
@@ -72,7 +72,7 @@ def test_it_runs_when_its_moment_has_come_and_once() -> None:
 
 
 def test_a_late_turn_is_past_due_and_missed_ones_are_not_made_up() -> None:
-    """After an hour's sleep there is one turn, then the next regular one."""
+    """After an hour's sleep there is one late turn, then the next regular one."""
     clock = Clock()
     got, handler = recorder()
     with serving(app_of(handler), clock=clock) as host:
@@ -94,7 +94,7 @@ def test_a_turn_a_little_early_does_not_meet_its_occurrence_again() -> None:
 
 
 def test_the_handler_is_told_its_schedule() -> None:
-    """Both azure-functions 1.26 and 2.x read it from the host's JSON."""
+    """azure-functions 1.26 and 2.x both read it from the host's JSON."""
     clock = Clock()
     got, handler = recorder()
     with serving(app_of(handler), clock=clock) as host:
@@ -120,7 +120,7 @@ def test_a_timer_faster_than_a_minute_has_no_status() -> None:
 
 
 def test_a_handler_may_ask_for_the_text() -> None:
-    """Annotated as str, it receives the host's JSON."""
+    """A parameter annotated as str gets the host's JSON."""
     got: list[str] = []
 
     def handler(timer: str) -> None:
@@ -132,13 +132,13 @@ def test_a_handler_may_ask_for_the_text() -> None:
 
 
 def test_the_schedule_may_come_from_the_settings() -> None:
-    """As %SETTING%."""
+    """The binding has %SETTING%."""
     with serving(app_of(recorder()[1], "%WHEN%"), settings={"WHEN": "0 0 13 * * *"}, clock=Clock()) as host:
         assert host.timers["tick"].next == NOON + timedelta(hours=1)
 
 
 def test_an_absent_setting_is_refused() -> None:
-    """Before anything runs."""
+    """It is refused before anything runs."""
     with pytest.raises(UnresolvedSettingError, match="WHEN"):
         LocalHost(index(app_of(recorder()[1], "%WHEN%")))
 
@@ -150,7 +150,7 @@ def test_a_bad_schedule_is_refused() -> None:
 
 
 def test_fire_runs_it_now_and_leaves_the_schedule_alone() -> None:
-    """And says how it went."""
+    """The outcome is returned."""
     clock = Clock()
     with serving(app_of(recorder()[1]), clock=clock) as host:
         before = host.timers["tick"].next
@@ -159,7 +159,7 @@ def test_fire_runs_it_now_and_leaves_the_schedule_alone() -> None:
 
 
 def test_a_failing_turn_is_reported_and_the_schedule_goes_on() -> None:
-    """With the handler's own exception."""
+    """The outcome has the handler's exception."""
     clock = Clock()
 
     def handler(timer: func.TimerRequest) -> None:
@@ -173,7 +173,7 @@ def test_a_failing_turn_is_reported_and_the_schedule_goes_on() -> None:
 
 
 def test_a_result_without_a_binding_is_a_failure() -> None:
-    """A timer has nowhere to return to."""
+    """A timer has nowhere to return a value to."""
 
     def handler(timer: func.TimerRequest) -> str:
         return "x"
@@ -183,7 +183,7 @@ def test_a_result_without_a_binding_is_a_failure() -> None:
 
 
 def test_a_retry_policy_is_told_not_to_work_here(caplog: pytest.LogCaptureFixture) -> None:
-    """Rather than be ignored in silence."""
+    """The log says so; it is not ignored in silence."""
     app = new_app()
     handler = app.timer_trigger(arg_name="timer", schedule="0 * * * * *")(recorder()[1])
     app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:01")(handler)
@@ -192,7 +192,7 @@ def test_a_retry_policy_is_told_not_to_work_here(caplog: pytest.LogCaptureFixtur
 
 
 def test_firing_an_unknown_function_is_a_key_error() -> None:
-    """In tests, a typo should be loud."""
+    """A typo in a test should be noticed."""
     with serving(app_of(recorder()[1]), clock=Clock()) as host, pytest.raises(KeyError):
         host.fire("tock")
 
@@ -209,7 +209,7 @@ def test_firing_an_unknown_function_is_a_key_error() -> None:
     ],
 )
 def test_it_can_be_fired_over_http(name: str, options: dict[str, Any], status: int) -> None:
-    """POST /admin/functions/<name>, as with Core Tools; 202 means it runs."""
+    """POST /admin/functions/<name> needs no key, as under Core Tools; 202 means that the function runs."""
     ran = threading.Event()
     with serving(app_of(calling(ran.set)), clock=Clock()) as host:
         assert requests.post(f"{host.url}/admin/functions/{name}", timeout=10, **options).status_code == status
@@ -217,7 +217,7 @@ def test_it_can_be_fired_over_http(name: str, options: dict[str, Any], status: i
 
 
 def test_two_turns_of_one_function_never_overlap() -> None:
-    """A second one waits for the first."""
+    """The second turn waits for the first."""
     inside = threading.Semaphore(1)
     started, go, overlaps, done = threading.Event(), threading.Event(), [], threading.Semaphore(0)
 
@@ -242,14 +242,14 @@ def test_two_turns_of_one_function_never_overlap() -> None:
 
 
 def test_run_on_startup_runs_at_once() -> None:
-    """When triggers run by themselves."""
+    """It runs when triggers run by themselves."""
     ran = threading.Event()
     with serving(app_of(calling(ran.set), run_on_startup=True), triggers=True, clock=Clock()):
         assert ran.wait(10)
 
 
 def test_timers_run_by_themselves() -> None:
-    """On the real clock, every second."""
+    """Here every second, by the real clock."""
     ran = threading.Semaphore(0)
     with serving(app_of(calling(ran.release), "* * * * * *"), triggers=True):
         assert ran.acquire(timeout=10)
@@ -257,7 +257,7 @@ def test_timers_run_by_themselves() -> None:
 
 
 def test_without_triggers_nothing_runs_by_itself() -> None:
-    """Not even on start."""
+    """A timer with run_on_startup doesn't run either."""
     got, handler = recorder()
     with serving(app_of(handler, "* * * * * *", run_on_startup=True)) as host:
         requests.get(host.url, timeout=10)
@@ -265,7 +265,7 @@ def test_without_triggers_nothing_runs_by_itself() -> None:
 
 
 def test_stopping_waits_for_a_turn_under_way() -> None:
-    """It is not torn in half."""
+    """The turn is finished, not interrupted."""
     started, finished = threading.Event(), threading.Event()
     go = threading.Event()
 

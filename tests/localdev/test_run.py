@@ -89,13 +89,17 @@ def listens(url: str) -> bool:
 @pytest.mark.skipif(os.name == "nt", reason="a signal can be sent to one process on POSIX only")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_run_serves_says_where_and_ends_without_a_trace(tmp_path: Path, signum: signal.Signals) -> None:
-    """The app answers at the URL that is printed, the people are named; Ctrl+C ends all of it with exit code 0."""
+    """The app answers at the URL that is printed, the key opens what needs one, the people are named; Ctrl+C ends all
+    with exit code 0."""
     with run("--any-port", "--no-func", "--data", str(tmp_path)) as started:
         url = started.wait_for(r"Understudy runs at (\S+)")
+        key = started.wait_for(r"key for /readyz and /admin, .*: (\S+)")
         pages = started.wait_for(r"sample tenant and Graph at (\S+);")
         assert started.wait_for(r"(ada@contoso.example\s+Ada Lindqvist, operator)")
         with urllib.request.urlopen(url) as page:
             assert page.status == 200
+        with urllib.request.urlopen(f"{url}/admin/functions?code={key}") as listed:
+            assert {"name": "sweep"} in json.load(listed)
         started.process.send_signal(signum)
         assert started.rest()[-1] == "ended"
         assert started.process.wait(10) == 0

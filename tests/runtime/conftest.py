@@ -51,7 +51,7 @@ def _made(environment: SideEnvironment) -> Path:
 
 @pytest.fixture(scope="session")
 def deployed_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a deployment takes along: the checkout without what .gitignore and .funcignore name."""
+    """The files of a deployment: the checkout without what .gitignore and .funcignore name."""
     tree = tmp_path_factory.mktemp("deployed")
     for entry in ROOT.iterdir():
         if matches(entry.name, ".gitignore") or matches(entry.name, ".funcignore"):
@@ -79,7 +79,7 @@ def _session_environment(azurite: Azurite, _sample_tenant: SampleTenant) -> dict
 def environment(
     _session_environment: dict[str, str], tables: TableServiceClient, sample_tenant: SampleTenant
 ) -> dict[str, str]:
-    """The same settings for every test: the library indexes once a process, and its process lives as long as ours."""
+    """The same settings for every test: the library indexes once per process, and its process lasts for the session."""
     sample_tenant.settings(BASE_URL)
     return _session_environment
 
@@ -103,25 +103,30 @@ def worker(
     functions: tuple[IndexedFunction, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Worker]:
-    """Each of the two."""
+    """Each of the two workers."""
     if request.param == "library":
-        yield request.getfixturevalue("library")
+        library: LibraryWorker = request.getfixturevalue("library")
+        library.log.clear()
+        yield library
         return
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     with LocalHost(functions, host_json=HostConfig.load(ROOT), settings=environment, triggers=False) as host:
-        yield HostWorker(host)
+        local = HostWorker(host)
+        local.start_log()
+        yield local
+        local.stop_log()
 
 
 @pytest.fixture
 def storage(environment: dict[str, str]) -> Iterator[Services]:
-    """The app's storage, seen from beside."""
+    """The app's storage, read and changed without the app."""
     services = Services(load(environment))
     yield services
     services.close()
 
 
 def clean(settings: dict[str, str]) -> dict[str, str]:
-    """This process's environment without a setting of the app's, and with these."""
+    """This process's environment with these settings instead of the app's."""
     ours = {name for name, _, _ in documented()}
     return {name: value for name, value in os.environ.items() if name not in ours} | settings

@@ -1,4 +1,4 @@
-"""Microsoft's worker library with an app in it, on a line of JSON a request: what its process runs.
+"""Microsoft's worker library with an app in it, one line of JSON per request: what its process runs.
 
 It needs only the app's own packages and azure-functions-runtime. The parent's side is workers.py.
 """
@@ -7,6 +7,7 @@ import asyncio
 import base64
 import itertools
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -18,8 +19,31 @@ import azure_functions_runtime as library  # type: ignore[import-not-found]  # i
 from tests.runtime import messages
 from tests.runtime.messages import ParameterBinding, RpcHttp, TypedData
 
+_MICROSOFTS_OWN = ("azure.functions", "azure_functions_runtime")  # they go to Microsoft's log, not to the app's
 _NO_TRACE = SimpleNamespace(trace_parent="", trace_state="", attributes={})
 _NO_RETRY = SimpleNamespace(retry_count=0, max_retry_count=0, exception=None)
+
+
+class Log(logging.Handler):
+    """The records that the Functions host would take: of each, the worker says which invocation it belongs to.
+
+    Workers look that id up in two ways: up to Python 3.12 in a thread-local variable (azure_functions_worker/
+    dispatcher.py, `get_current_invocation_id`), from 3.13 on in a context variable (proxy_worker/dispatcher.py). A
+    record arrives here when both name the invocation that is executing.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.executing = ""
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep it, with its traceback, or drop it."""
+        local = getattr(library.bindings.context._invocation_id_local, "invocation_id", None)
+        if record.name.startswith(_MICROSOFTS_OWN):
+            return
+        if self.executing == local == library.invocation_id_cv.get():
+            self.lines.append(self.format(record))
 
 
 def main(folder: Path) -> None:
@@ -32,6 +56,9 @@ def main(folder: Path) -> None:
 
 async def _serve(folder: Path, answers: TextIO) -> None:
     sys.path.insert(0, str(folder))
+    log = Log()
+    handlers = [logging.StreamHandler(), log]
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", handlers=handlers)
     library.start_threadpool_executor()
     functions = await _index(folder)
     _say(answers, {name: {"binding": json.loads(_trigger(each)), "id": each.function_id} for name, each in functions})
@@ -40,7 +67,9 @@ async def _serve(folder: Path, answers: TextIO) -> None:
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         request = json.loads(line)
-        _say(answers, await _invoke(ids[request["function"]], request, next(numbers)))
+        log.executing, log.lines = str(next(numbers)), []
+        answer = await _invoke(ids[request["function"]], request, log.executing)
+        _say(answers, answer | {"log": log.lines})
 
 
 async def _index(folder: Path) -> list[tuple[str, Any]]:
@@ -54,9 +83,9 @@ async def _index(folder: Path) -> list[tuple[str, Any]]:
     return [(each.name, each) for each in metadata.function_metadata_results]
 
 
-async def _invoke(function_id: str, request: dict[str, Any], number: int) -> dict[str, Any]:
+async def _invoke(function_id: str, request: dict[str, Any], invocation_id: str) -> dict[str, Any]:
     invocation = SimpleNamespace(
-        invocation_id=str(number),
+        invocation_id=invocation_id,
         function_id=function_id,
         trace_context=_NO_TRACE,
         retry_context=_NO_RETRY,

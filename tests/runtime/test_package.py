@@ -18,7 +18,7 @@ _OWN = ("pip", "setuptools")
 
 
 def size(folder: Path) -> float:
-    """Of all files below it, in MiB; compiled files are made where they run."""
+    """The size of all files below a folder, in MiB, without compiled ones."""
     files = (file for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
     return sum(file.stat().st_size for file in files) / _MEBIBYTE
 
@@ -36,7 +36,7 @@ def test_the_tree_indexes_and_serves(
     functions: tuple[IndexedFunction, ...],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Nothing of it needs what stayed behind: all functions, a page, a stylesheet, and the way to the tenant."""
+    """It needs nothing that is not deployed: functions, a page, a stylesheet and the redirect to the tenant work."""
     assert not [name for name in NEVER_DEPLOYED if (deployed_tree / name).exists()]
     asked = {"home": "/", "style": "/style.css", "signin": "/signin", "me": "/me"}
     done = subprocess.run(
@@ -70,7 +70,7 @@ def test_the_tree_runs_under_microsofts_library(
     functions: tuple[IndexedFunction, ...],
     tmp_path: Path,
 ) -> None:
-    """The library finds every module of the app in the tree itself, and answers from it."""
+    """The library finds every module of the app in the tree, and answers from it."""
     worker = LibraryWorker(
         runtime_python, deployed_tree, clean(environment), tmp_path / "log", base_url=BASE_URL, project=ROOT
     )

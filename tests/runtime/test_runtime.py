@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
+import pytest
 import requests
 
 from localdev.host import IndexedFunction
@@ -12,20 +14,22 @@ from localdev.tenant import SampleTenant
 from localdev.tenant.visitor import Visitor
 from shared.accounts import Account, all_slots
 from shared.services import Services
+from shared.store.protocol import MOST_JSON_BYTES
+from tests.running_app import RunningApp
 from tests.runtime.conftest import BASE_URL
 from tests.runtime.workers import Answer, LibraryWorker, Worker
 
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Somebody who came through the sign-in pages."""
+    """A person who has signed in."""
 
     began: Answer
     ended: Answer
 
     @property
     def headers(self) -> dict[str, str]:
-        """What their browser sends."""
+        """The headers that their browser sends."""
         return {"Cookie": self.ended.cookie_header, "Accept": "application/json"}
 
 
@@ -48,16 +52,21 @@ def everybody(storage: Services) -> list[Account]:
 
 
 def make_due(storage: Services) -> Account:
-    """The one account is due, as if its person had left long ago."""
+    """Makes the one account due."""
     (account,) = everybody(storage)
+    return make_this_due(account, storage)
+
+
+def make_this_due(account: Account, storage: Services, **changes: Any) -> Account:
+    """Saves the account as if its person had left long ago, with these changes."""
     long_ago = storage.now() - timedelta(hours=2)
-    saved = storage.store.save(replace(account, due_at=long_ago, last_activity=long_ago))
+    saved = storage.store.save(replace(account, due_at=long_ago, last_activity=long_ago, **changes))
     storage.store.lower_hint(saved.slot, long_ago)
     return saved
 
 
 def described(trigger: Mapping[str, object]) -> str:
-    """What starts it, in a line."""
+    """A function's trigger in one line."""
     if "route" in trigger:
         methods = trigger["methods"]
         assert isinstance(methods, list)
@@ -67,7 +76,7 @@ def described(trigger: Mapping[str, object]) -> str:
 
 
 def test_both_index_the_same_functions(library: LibraryWorker, functions: tuple[IndexedFunction, ...]) -> None:
-    """By name, trigger, methods, route and who may call."""
+    """Names, triggers, methods, routes and authorization levels are the same."""
     triggers = library.triggers()
     assert {name: described(trigger) for name, trigger in triggers.items()} == {
         each.name: described(each.trigger.properties) for each in functions
@@ -75,7 +84,7 @@ def test_both_index_the_same_functions(library: LibraryWorker, functions: tuple[
 
 
 def test_every_http_function_answers_a_stranger(worker: Worker) -> None:
-    """Whatever its method and route: an answer, never a crash."""
+    """Every method and route has an answer below 500."""
     for name, trigger in worker.triggers().items():
         if "route" in trigger:
             method, route, _ = described(trigger).split(" ")
@@ -97,7 +106,7 @@ def test_pages_come_with_their_headers(worker: Worker) -> None:
 
 
 def test_sign_in_sets_both_cookies_and_redirects(worker: Worker) -> None:
-    """The callback starts a session and drops the flow: two Set-Cookie headers in one answer, each whole."""
+    """The callback starts a session and ends the flow: one answer with two whole Set-Cookie headers."""
     person = sign_in(worker, "chiara@contoso.example")
     assert person.began.status == 303
     (flow,) = person.began.cookies
@@ -114,7 +123,7 @@ def test_sign_in_sets_both_cookies_and_redirects(worker: Worker) -> None:
 
 
 def test_session_cookie_comes_back_and_graph_answers(worker: Worker) -> None:
-    """A Cookie header with other cookies around ours is read; JSON comes out."""
+    """The app finds its cookie among others, and answers with JSON."""
     person = sign_in(worker, "chiara@contoso.example")
     cookie = f"theme=dark; {person.headers['Cookie']}; last=1"
     answer = worker.http("me", "GET", "/me", person.headers | {"Cookie": cookie})
@@ -153,12 +162,34 @@ def test_queue_message_sweeps_its_slot(worker: Worker, storage: Services) -> Non
 
 
 def test_a_handler_that_raises_is_reported_as_failed(worker: Worker, storage: Services) -> None:
-    """A message for no slot fails, which is what makes the host try again and put it aside."""
+    """A message that names no slot fails, so that the host tries again and then moves it away."""
     assert not worker.queue("sweep_slot", "no such slot")
 
 
+def test_what_our_own_threads_log_arrives(worker: Worker, storage: Services, sample_tenant: SampleTenant) -> None:
+    """The host drops records without the invocation's id: eight failing tasks and one traceback are all there, whether
+    a timer or a queue message began the sweep."""
+    fail = [f"{name}@contoso.example" for name in ("ada", "ben", "chiara", "deniz")]
+    for username in [*fail, "emi@contoso.example"]:
+        sign_in(worker, username)
+    for username in fail:
+        sample_tenant.add_fault("graph", "status", status=500, username=username)
+    too_much = {"of_another_task": {"text": "x" * (MOST_JSON_BYTES - 60)}}
+    for account in everybody(storage):
+        make_this_due(account, storage, **({} if account.username in fail else {"task_state": too_much}))
+    assert worker.timer("sweep")
+    failed = [line for line in worker.log if line.startswith("INFO task profile_changes: ")]
+    (unexpected,) = (line for line in worker.log if line.startswith("ERROR task profile_changes failed"))
+    assert len(failed) == 4
+    assert "Traceback (most recent call last):" in unexpected
+    assert "ValueError: the state of all tasks" in unexpected
+    slots = {make_this_due(each, storage).slot for each in everybody(storage) if each.username in fail}
+    assert all(worker.queue("sweep_slot", slot) for slot in slots)
+    assert len([line for line in worker.log if line.startswith("INFO task profile_changes: ")]) == 8
+
+
 def test_sign_out_reads_a_form_and_ends_the_session(worker: Worker, storage: Services) -> None:
-    """A POST with a body; the cookie's end is a Set-Cookie with max-age=0."""
+    """A POST has a body; the session ends with a Set-Cookie with max-age=0."""
     person = sign_in(worker, "emi@contoso.example")
     form = {"Origin": BASE_URL, "Content-Type": "application/x-www-form-urlencoded"}
     answer = worker.http("signout", "POST", "/signout", person.headers | form, b"keep=background-work")
@@ -170,20 +201,31 @@ def test_sign_out_reads_a_form_and_ends_the_session(worker: Worker, storage: Ser
 
 
 def test_bytes_that_are_no_text_are_refused_politely(worker: Worker) -> None:
-    """A body of any bytes, and a cookie of any characters, end in an answer and never in a 500."""
+    """Any bytes in a body and any characters in a cookie get an answer below 500."""
     answer = worker.http("signout", "POST", "/signout", {"Origin": BASE_URL}, bytes(range(256)))
     assert answer.status < 500
     assert worker.http("me", "GET", "/me", {"Cookie": '=;;,"; a=b=c; \x7f=1'}).status == 401
 
 
 def test_errors_are_answers_too(worker: Worker) -> None:
-    """A callback that nobody began, and another site's POST."""
+    """An unknown callback and another site's POST are refused with an answer."""
     assert worker.http("signin_callback", "GET", "/signin/callback?code=x&state=y").status == 400
     assert worker.http("signout", "POST", "/signout", {"Origin": "https://elsewhere.example"}).status == 403
 
 
+@pytest.mark.parametrize("code", ["no-key", "x" * 2000, "{key}"])
+def test_the_callbacks_code_is_never_asked_to_be_a_key(app: RunningApp, code: str) -> None:
+    """The host reads a query parameter `code` as a function key, on anonymous functions too (azure-functions-host,
+    AuthenticationLevelHandler.cs): whatever it is, the app answers the callback, and no key lets anybody in."""
+    sent = code.format(key=app.host.key)
+    answer = app.browser().get(f"/signin/callback?code={sent}&state=y")
+    assert (answer.status_code, "set-cookie" in answer.headers) == (400, False)
+    assert answer.headers["content-security-policy"]
+    assert app.browser().get(f"/readyz?code={sent}").status_code == (200 if code == "{key}" else 401)
+
+
 def test_api_without_a_token_is_refused(worker: Worker) -> None:
-    """All three functions on one route, told apart by method; no origin is listed."""
+    """Three functions share one route and differ by method. No origin is listed."""
     assert worker.http("api_profile", "GET", "/api/profile").status == 401
     assert worker.http("api_profile_delete", "DELETE", "/api/profile").status == 401
     assert worker.http("api_profile_preflight", "OPTIONS", "/api/profile").status == 403

@@ -1,7 +1,10 @@
-"""Two that run the app's functions: Microsoft's library in a process of its own, and localdev's host. One interface."""
+"""Two that run the app's functions: Microsoft's library in its own process, and localdev's host. One interface."""
 
 import base64
+import io
 import json
+import logging
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import requests
 
-from localdev.host import IndexedFunction, LocalHost
+from localdev.host import IndexedFunction, LocalHost, logs
 
 # The project is on sys.path only while this is imported: the app must find its own modules in its own folder.
 _START = (
@@ -53,6 +56,10 @@ class Answer:
 class Worker(Protocol):
     """Runs functions by name."""
 
+    @property
+    def log(self) -> list[str]:
+        """The app's log records that arrived, of all invocations; each starts with its level."""
+
     def triggers(self) -> dict[str, dict[str, Any]]:
         """Each function's trigger, as in function.json."""
 
@@ -69,11 +76,33 @@ class Worker(Protocol):
 
 
 class HostWorker:
-    """localdev's host, over HTTP."""
+    """localdev's host, over HTTP. It logs from `start_log` to `stop_log`."""
 
     def __init__(self, host: LocalHost) -> None:
         self._host = host
         self._functions: dict[str, IndexedFunction] = {each.name: each for each in host.functions}
+        self._written = io.StringIO()
+        self._handler = logs.handler(self._written)
+        self._level = logging.WARNING
+
+    def start_log(self) -> None:
+        """Take records from INFO on, as Microsoft's worker does."""
+        root = logging.getLogger()
+        self._level = root.level
+        root.setLevel(logging.INFO)
+        root.addHandler(self._handler)
+
+    def stop_log(self) -> None:
+        """Leave logging as it was."""
+        logging.getLogger().removeHandler(self._handler)
+        logging.getLogger().setLevel(self._level)
+
+    @property
+    def log(self) -> list[str]:
+        """See Worker. The host's own records are left out; a record's further lines belong to it."""
+        records = re.split(r"^\[[^\]]*Z\] ", self._written.getvalue(), flags=re.MULTILINE)[1:]
+        lines = [record.split(" ", 2) for record in records]
+        return [f"{level} {text}" for level, _, text in lines if "Functions." not in text]
 
     def triggers(self) -> dict[str, dict[str, Any]]:
         """See Worker."""
@@ -111,7 +140,7 @@ class LibraryWorker:
         python: of an environment with the app's packages and azure-functions-runtime.
         app: the folder of function_app.py.
         environment: the process's whole environment.
-        log: where its log goes.
+        log: where its stderr goes.
 
     Raises:
         AssertionError: it doesn't index the app.
@@ -121,7 +150,8 @@ class LibraryWorker:
         self, python: Path, app: Path, environment: Mapping[str, str], log: Path, *, base_url: str, project: Path
     ) -> None:
         self._base_url = base_url
-        self._log = log
+        self._stderr = log
+        self.log: list[str] = []
         code = _START.format(project=str(project), app=str(app))
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
@@ -174,7 +204,7 @@ class LibraryWorker:
         return "failed" not in self._ask(function, kind="string", value=message, metadata=metadata)
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -186,12 +216,14 @@ class LibraryWorker:
         parameter = self._functions[function]["name"]
         self._process.stdin.write(json.dumps({"function": function, "parameter": parameter} | request) + "\n")
         self._process.stdin.flush()
-        return self._read()
+        answer = self._read()
+        self.log += answer["log"]
+        return answer
 
     def _read(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line, f"the worker ended:\n{self._log.read_text('utf-8', errors='replace')}"
+        assert line, f"the worker ended:\n{self._stderr.read_text('utf-8', errors='replace')}"
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -89,6 +89,8 @@ def sent(
         prepared.headers["Cookie"] = cookie.encode("latin-1")  # type: ignore[assignment]
     for name, value in headers.items():
         prepared.headers[name] = value.encode("latin-1")  # type: ignore[assignment]
+    if case.path == "/readyz":
+        prepared.headers["x-functions-key"] = app.host.key  # without it the host answers, and the app isn't reached
     return http.send(prepared, allow_redirects=False)
 
 

@@ -3,6 +3,8 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
@@ -193,6 +195,62 @@ def test_nothing_that_is_exported_names_a_person(app: RunningApp, exported: Expo
     assert told
     for secret in (account.username, account.object_id, account.tenant_id, account.account_id):
         assert not [text for text in told if secret in text]
+
+
+_worker_local = threading.local()
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What the worker hands to a handler: it looks for the id in a thread-local variable."""
+
+    invocation_id: str
+    thread_local_storage: threading.local = _worker_local
+
+
+def found_id() -> str | None:
+    """The id that the worker would find in this thread."""
+    return getattr(_worker_local, "invocation_id", None)
+
+
+def test_a_carried_call_has_its_invocations_id_and_leaves_none_behind() -> None:
+    """A pool's thread is used by several invocations, one after the other."""
+    with ThreadPoolExecutor(1) as pool:
+        with telemetry.log_as(Invocation("first")):
+            first = pool.submit(telemetry.carried(found_id))
+        with telemetry.log_as(Invocation("second")):
+            second = pool.submit(telemetry.carried(found_id))
+        bare, outside = pool.submit(found_id), pool.submit(telemetry.carried(found_id))
+        assert [each.result() for each in (first, second, bare, outside)] == ["first", "second", None, None]
+
+
+def test_a_carried_call_that_raises_leaves_no_id_behind() -> None:
+    """The next invocation's records would bear it."""
+    with ThreadPoolExecutor(1) as pool:
+        with telemetry.log_as(Invocation("one")):
+            failed = pool.submit(telemetry.carried(int), "no number")
+        assert isinstance(failed.exception(), ValueError)
+        assert pool.submit(found_id).result() is None
+
+
+def test_a_carried_call_carries_on() -> None:
+    """From a thread of a thread; and called where it was made, it leaves that thread's id alone."""
+
+    def through_another_pool() -> tuple[str | None, str | None, str | None]:
+        with ThreadPoolExecutor(1) as inner:
+            below = inner.submit(telemetry.carried(found_id)).result()
+        return telemetry.carried(found_id)(), below, found_id()
+
+    with ThreadPoolExecutor(1) as pool, telemetry.log_as(Invocation("one")):
+        assert pool.submit(telemetry.carried(through_another_pool)).result() == ("one", "one", "one")
+
+
+def test_one_carried_function_runs_in_several_threads_at_a_time() -> None:
+    """A context can be entered once only: each call has a copy."""
+    together = threading.Barrier(4, timeout=10)
+    with ThreadPoolExecutor(4) as pool, telemetry.log_as(Invocation("one")):
+        wait = telemetry.carried(together.wait)
+        assert sorted(each.result() for each in [pool.submit(wait) for _ in range(4)]) == [0, 1, 2, 3]
 
 
 def test_without_a_trace_no_header_is_sent() -> None:
