@@ -74,7 +74,7 @@ class Settings:
     )
     refresh_token_rotation: Literal["", "reusable", "strict"] = setting(
         "REFRESH_TOKEN_ROTATION",
-        "strict: a refresh token may be used once (default with OIDC_AUTHORITY); reusable: as Entra's (default)",
+        "strict: a refresh token works once (default with OIDC_AUTHORITY); reusable: it works again (default)",
         parse=one_of("", "reusable", "strict"),
         default="",
     )
@@ -138,21 +138,21 @@ class Settings:
     )
     sweep_every: timedelta = setting("SWEEP_EVERY", "how often one person is swept", parse=duration, default="60m")
     absent_after: timedelta = setting(
-        "ABSENT_AFTER", "a person who did nothing for so long counts as away", parse=duration, default="5m"
+        "ABSENT_AFTER", "a person who made no request for so long counts as away", parse=duration, default="5m"
     )
     sweep_concurrency: int = setting(
         "SWEEP_CONCURRENCY", "token requests at the same time in one process", parse=positive, default="64"
     )
     sweep_fanout: Literal["inline", "queue"] = setting(
         "SWEEP_FANOUT",
-        "inline: the timer sweeps; queue: it puts one message a due slot on a queue",
+        "inline: the timer sweeps; queue: it puts one message per due slot on a queue",
         parse=one_of("inline", "queue"),
         default="inline",
     )
     admin_role: str = setting("ADMIN_ROLE", "app role whose holders see everybody's state", default="")
     api_scope: str = setting(
         "API_SCOPE",
-        "scope that bearer tokens for /api must carry; the full form api://<client id>/access_as_user is taken too",
+        "scope that bearer tokens for /api must carry; api://<client id>/access_as_user is accepted too",
         parse=scope_name,
         default="access_as_user",
     )

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.guards import GUARDS
-
 PROJECT = Path(__file__).parents[2]
 PAGES = ("docs/security.md", "docs/asvs.md")
 
@@ -19,9 +17,3 @@ def test_every_test_that_is_named_exists(page: str) -> None:
     for file, test in named:
         path = PROJECT / (file if file.startswith("tests/") else f"tests/security/{file}")
         assert not test or f"def {test}(" in path.read_text("utf-8"), (file, test)
-
-
-def test_the_list_of_guards_is_the_scripts() -> None:
-    """Name and file of each."""
-    text = (PROJECT / "docs/security.md").read_text("utf-8")
-    assert not [guard.name for guard in GUARDS if f"| {guard.name} | `{guard.file}` |" not in text]
