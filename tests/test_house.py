@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from localdev.host import IndexedFunction
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 BLUEPRINTS = ("graph_me", "health", "operators", "signin", "timer_worker", "web_api")
 DEPLOYED = (*BLUEPRINTS, "shared", "function_app")

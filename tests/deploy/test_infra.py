@@ -15,9 +15,9 @@ from shared.sealing import new_key
 from shared.settings import documented, load
 from shared.sweep_queue import SWEEP_SLOTS
 from tests.running_app import RunningApp
+from tests.support import ROOT
 from timer_worker.notifications import SIGN_IN_REQUIRED
 
-ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 FILES = sorted(file.name for file in INFRA.glob("*.bicep"))
 HOSTS_OWN = {

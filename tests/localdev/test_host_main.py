@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.localdev.host_apps import HEADER, write_app
+from tests.support import wait_for_line
 
 PROJECT = Path(__file__).parents[2]
 APP = """
@@ -160,9 +161,7 @@ def test_a_handler_that_will_not_end_does_not_hold_the_host(folder: Path) -> Non
     """
     write_app(folder, endless)
     with start(folder, "--port", "0") as process:
-        assert process.stdout
-        while "running" not in process.stdout.readline():
-            pass
+        wait_for_line(process, "running")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0

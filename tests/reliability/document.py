@@ -5,13 +5,12 @@ tests/reliability/test_document.py fails while the page and the matrix differ.
 
 import re
 from itertools import groupby
-from pathlib import Path
 
-from tests.reliability import graph_rows, storage_rows, token_rows
 from tests.reliability.matrix import Due, Level, Row, Seen, Swept
+from tests.reliability.rows import ROWS
+from tests.support import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-ROWS = (*token_rows.ROWS, *storage_rows.ROWS, *graph_rows.ROWS)
+PAGE = ROOT / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- written by tests/reliability/document.py -->", "<!-- end -->"
 _HEAD = (
     "| fault | sweep: counted, account afterwards | next turn | operator | person at /me | caller of /api/profile |\n"

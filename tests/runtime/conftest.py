@@ -20,7 +20,7 @@ from shared.sealing import new_key
 from shared.services import Services
 from shared.settings import documented, load
 from tests.runtime.workers import HostWorker, LibraryWorker, Worker
-from tests.test_packaging import matches
+from tests.support import ignored
 
 ROOT = Path(__file__).parents[2]
 BASE_URL = "https://understudy.example"  # nobody asks there: the worker is handed the requests
@@ -54,7 +54,7 @@ def deployed_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a deployment takes along: the checkout without what .gitignore and .funcignore name."""
     tree = tmp_path_factory.mktemp("deployed")
     for entry in ROOT.iterdir():
-        if matches(entry.name, ".gitignore") or matches(entry.name, ".funcignore"):
+        if ignored(entry.name, ".gitignore") or ignored(entry.name, ".funcignore"):
             continue
         if entry.is_dir():
             shutil.copytree(entry, tree / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
