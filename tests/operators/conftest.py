@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import Environment
 from tests.service_storage import ServiceShapedStorage
+from tests.support import Environment
 
 
 @pytest.fixture(params=["azurite", "service"])

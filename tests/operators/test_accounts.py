@@ -8,7 +8,6 @@ import pytest
 import requests
 from azure.storage.queue import QueueServiceClient
 
-from localdev.azurite import Azurite
 from localdev.browser import Browser
 from shared.accounts import Account
 from tests.running_app import RunningApp, text_of
@@ -20,11 +19,8 @@ ROLE = "Understudy.Operator"
 
 
 @pytest.fixture
-def app(start_app: Callable[..., RunningApp], azurite: Azurite) -> RunningApp:
+def app(start_app: Callable[..., RunningApp], queues: QueueServiceClient) -> RunningApp:
     """The app with operators, and empty queues."""
-    with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
-        for queue in queues.list_queues():
-            queues.delete_queue(queue.name)
     return start_app(ADMIN_ROLE=ROLE)
 
 
@@ -185,8 +181,7 @@ def test_sweep_now_only_puts_messages_and_those_sweep_everybody_who_is_due(app: 
     app.clock.move(minutes=6)
     assert operator.post("/accounts/sweep").headers["Location"] == "/accounts?notice=sweep"
     assert app.tenant.log()["refresh_tokens_redeemed"] == 0
-    while app.host.drain("sweep_slot"):
-        pass
+    app.drain()
     account = app.account_of(BEN)
     assert account is not None
     assert account.last_swept_at is not None

@@ -123,6 +123,7 @@ def test_two_tabs_sign_in_side_by_side_and_sign_out_together(person: Person) -> 
     person.page = first
     person.go("/")
     expect(first.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
+    assert "Ada" not in person.text()
 
 
 def test_signing_in_from_a_page_that_needs_it_leads_back_there(person: Person) -> None:

@@ -7,13 +7,12 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 
-from tests.reliability import graph_rows, storage_rows, token_rows
 from tests.reliability.matrix import Due, Level, Seen, Swept
+from tests.reliability.rows import ROWS
+from tests.support import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "reliability.md"
-ROWS = (*token_rows.ROWS, *storage_rows.ROWS, *graph_rows.ROWS)
+PAGE = ROOT / "docs" / "reliability.md"
 _BEGIN, _END = "<!-- written by tests/reliability/document.py -->", "<!-- end -->"
 _COLUMNS = 120
 

@@ -15,7 +15,7 @@ from localdev.tenant.visitor import Visitor
 from shared.accounts import MOST_JSON_BYTES, Account, all_slots
 from shared.services import Services
 from tests.running_app import RunningApp
-from tests.runtime.conftest import BASE_URL
+from tests.runtime.settings import BASE_URL
 from tests.runtime.workers import Answer, LibraryWorker, Worker
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from shared.errors import SettingsError
 from shared.settings import load
-from tests.shared.test_settings import GOOD
+from tests.shared.good_settings import GOOD
 
 KEY = "s3cret=="
 COSMOS = [

@@ -30,7 +30,7 @@ from shared.store.tables.rows import (
     to_entity,
 )
 from tests.service_storage import ServiceShapedStorage
-from tests.shared.test_store_contract import NOW, an_account
+from tests.shared.store_accounts import NOW, an_account
 
 BATCH: dict[str, Any] = {"method": "POST", "path": r"^/\$batch"}
 CLAIM: dict[str, Any] = {"method": "PUT", "path": r"^/Slots\("}
