@@ -147,7 +147,7 @@ def test_everything_can_be_done_with_the_keyboard(app: RunningApp, person: Perso
     page.keyboard.press("Enter")
     page.get_by_role("navigation", name="Pages").wait_for()
     page.keyboard.press("Tab")
-    assert focused(person) == "To the content"
+    assert focused(person) == "Skip to the content"
     page.keyboard.press("Enter")
     press_until(person, "Sign out")
     page.keyboard.press("Enter")
