@@ -107,7 +107,7 @@ GUARDS = (
     ),
     Guard(
         "a row speaks of its own account only",
-        "shared/store/table.py",
+        "shared/store/tables/store.py",
         (("if account.account_id != account_id:", "if not account.account_id:"),),
         "test_stolen_table.py::test_somebodys_row_under_another_key_lets_nobody_in",
     ),
