@@ -116,7 +116,7 @@ def _graph(tenant: SampleTenant) -> Callable[[], object]:
     account = services().store.get(f"{person['oids'][tenant.tenant_id]}.{tenant.tenant_id}")
     assert account, "they have signed in"
     pool = urllib3.PoolManager()
-    headers = {"Authorization": f"Bearer {services().access.token(account)}"}
+    headers = {"Authorization": f"Bearer {services().access.acquire_token(account)}"}
 
     def ask() -> None:
         answer = pool.request("GET", f"{tenant.graph_url}/v1.0/me", headers=headers)

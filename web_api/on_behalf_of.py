@@ -19,7 +19,7 @@ def token_for(caller: Caller, app: Services, *, claims: str = "") -> tuple[str, 
     known = app.store.get(caller.person.account_id)
     if known is not None and not known.is_set_aside:
         try:
-            return app.access.token(known, claims=claims), known
+            return app.access.acquire_token(known, claims=claims), known
         except (SignInRequired, Unreadable, NotSignedIn):
             known = app.store.get(caller.person.account_id)  # what was learnt has been written down
             if known is None:  # they withdrew while this call was on its way: nothing is stored again
@@ -30,7 +30,7 @@ def token_for(caller: Caller, app: Services, *, claims: str = "") -> tuple[str, 
 
 def _exchange(caller: Caller, app: Services, claims: str) -> tuple[str, SignedIn]:
     """A token for Graph in exchange for the caller's, and what to store. Raises what token_for raises."""
-    exchanged = app.identity.on_behalf_of(caller.person, caller.token, claims=claims)
+    exchanged = app.identity.exchange_token(caller.person, caller.token, claims=claims)
     if exchanged.signed_in is None:
         raise exchanged.acquired.error()
     return exchanged.acquired.access_token, exchanged.signed_in
