@@ -18,7 +18,7 @@ from shared.settings import Settings
 from shared.store import AccountStore
 
 SECONDS = 3.0
-_HOST_JSON = Path(__file__).parents[1] / "host.json"
+_HOST_JSON = Path(__file__).parents[2] / "host.json"
 
 
 @dataclass(frozen=True, slots=True)

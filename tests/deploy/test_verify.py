@@ -55,7 +55,7 @@ def test_the_script_is_clean() -> None:
 
 def test_a_sound_deployment_passes_every_check(app: RunningApp, folder: Path) -> None:
     """Health, sign-in, references, roles, readiness, listeners, a sweep, and each alert."""
-    Deployment(folder, references=RESOLVED)
+    Deployment(folder, references=RESOLVED, function_key=app.host.key)
     done = verify(app)
     assert failed(done) == []
     alerts = len(list((ROOT / "infra" / "alerts").glob("*.kql")))
@@ -79,26 +79,26 @@ def test_what_is_wrong_fails_its_check_and_no_other(
     app: RunningApp, folder: Path, broken: dict[str, Any], check: str
 ) -> None:
     """A check that can't fail would say nothing."""
-    Deployment(folder, **({"references": RESOLVED} | broken))
+    Deployment(folder, **({"references": RESOLVED, "function_key": app.host.key} | broken))
     assert failed(verify(app)) == [check]
 
 
 def test_another_registration_than_the_deployed_one_is_found(app: RunningApp, folder: Path) -> None:
     """Sign-in names the client id that the app has."""
-    Deployment(folder, references=RESOLVED)
+    Deployment(folder, references=RESOLVED, function_key=app.host.key)
     assert failed(verify(app, UNDERSTUDY_APP_CLIENT_ID="0" * 8)) == ["sign-in goes to"]
 
 
 def test_an_app_that_is_down_fails_what_asks_it(app: RunningApp, folder: Path) -> None:
     """And the other checks are made all the same."""
-    Deployment(folder, references=RESOLVED)
+    Deployment(folder, references=RESOLVED, function_key=app.host.key)
     done = verify(app, UNDERSTUDY_URL="http://127.0.0.1:9")
     assert failed(done) == ["the app answers", "sign-in goes to", "the app reaches"]
 
 
 def test_an_azure_cli_that_refuses_everything_fails_what_asks_it(app: RunningApp, folder: Path) -> None:
     """No check passes because its question had no answer."""
-    Deployment(folder, references=RESOLVED)
+    Deployment(folder, references=RESOLVED, function_key=app.host.key)
     (folder / "az").write_text("#!/bin/sh\necho 'ERROR: Please run az login' >&2\nexit 1\n")
     done = verify(app)
     assert len(failed(done)) == 8
@@ -110,7 +110,7 @@ def test_an_azure_cli_that_refuses_everything_fails_what_asks_it(app: RunningApp
 
 def test_what_is_not_in_the_environment_comes_from_azd(app: RunningApp, folder: Path) -> None:
     """And what azd does not know either is named."""
-    Deployment(folder, references=RESOLVED)
+    Deployment(folder, references=RESOLVED, function_key=app.host.key)
     (folder / "azd").write_text(f'#!/bin/sh\n[ "$*" = "env get-value UNDERSTUDY_URL" ] && echo {app.url}\n')
     (folder / "azd").chmod(0o755)
     assert failed(verify(app, UNDERSTUDY_URL="")) == []
