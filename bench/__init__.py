@@ -1,1 +1,1 @@
-"""Benchmarks: each measures the app beside its baseline, in one go, on this machine. Never deployed."""
+"""Benchmarks. Each measures the app and its baseline side by side, on this machine. Never deployed."""

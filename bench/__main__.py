@@ -1,4 +1,4 @@
-"""python -m bench [name …] [--json] [--quick]: benchmarks of the app beside their baselines."""
+"""python -m bench [name …] [--json] [--quick]: measures the app and its baselines side by side."""
 
 import argparse
 import logging
@@ -18,7 +18,7 @@ from localdev.progress import Progress
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What it runs, and its two sizes."""
+    """A benchmark's function and its two sizes."""
 
     run: Callable[[Any, Progress], list[Figure]]
     full: Any
@@ -32,14 +32,18 @@ BENCHMARKS: Mapping[str, Benchmark] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when everything ran, whether targets were met or not; 1 when a benchmark failed."""
+    """Runs benchmarks. Returns 0 when all ran, even if a target was missed; 1 when one failed."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.ERROR)
     progress = Progress(sys.stderr)
     figures: list[Figure] = []
     try:
         for name in options.names or BENCHMARKS:
-            found = _run(name, progress, quick=options.quick)
+            began = time.monotonic()
+            progress.say(f"{name} ...")
+            benchmark = BENCHMARKS[name]
+            found = benchmark.run(benchmark.quick if options.quick else benchmark.full, progress)
+            progress.say(f"{name}: {time.monotonic() - began:.0f} s")
             figures += found
             if not options.json:
                 print(f"{table(found)}\n", flush=True)
@@ -51,18 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def machine() -> str:
-    """Where the figures are from."""
+    """The machine that the figures are from."""
     system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     return f"{os.cpu_count()} cores shared by everything, {system}"
-
-
-def _run(name: str, progress: Progress, *, quick: bool) -> list[Figure]:
-    began = time.monotonic()
-    progress.say(f"{name} ...")
-    benchmark = BENCHMARKS[name]
-    found = benchmark.run(benchmark.quick if quick else benchmark.full, progress)
-    progress.say(f"{name}: {time.monotonic() - began:.0f} s")
-    return found
 
 
 def _known(name: str) -> str:
@@ -75,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
     parser.add_argument("names", nargs="*", type=_known, metavar="name", help=", ".join(BENCHMARKS))
     parser.add_argument("--json", action="store_true", help="print one JSON object: key -> value")
-    parser.add_argument("--quick", action="store_true", help="very few people: shows that it works, measures nothing")
+    parser.add_argument("--quick", action="store_true", help="very few people: shows that it runs, measures nothing")
     return parser
 
 

@@ -1,5 +1,8 @@
-"""The .NET sample's background worker as it would be written in Python: one person after the other, a new MSAL app for
-each, with MSAL's default client; one read and one write a person."""
+"""The baseline: the .NET sample's background worker, as it would be written in Python.
+
+One person after the other, with a new MSAL application and MSAL's default HTTP client, one read and one write per
+person.
+"""
 
 import itertools
 import time
@@ -19,7 +22,7 @@ _AT_A_TIME = 100
 
 @dataclass(frozen=True)
 class Pass:
-    """How far the loop came."""
+    """What one pass over some people took."""
 
     people: int
     seconds: float
@@ -27,18 +30,18 @@ class Pass:
 
     @property
     def rate(self) -> float:
-        """People a second."""
+        """People per second."""
         return self.people / self.seconds
 
     @property
     def cpu_ms(self) -> float:
-        """Milliseconds of this process's CPU time a person."""
+        """Milliseconds of this process's CPU time per person."""
         return 1000 * self.cpu_seconds / self.people
 
 
 def fill(rig: Rig, people: int) -> None:
-    """Stores so many people's caches, a row each, as the loop keeps them."""
-    caches = Caches.signed_in(rig)
+    """Stores the caches of `people` people, one row per person."""
+    caches = Caches.sign_in(rig)
     with _service(rig) as service:
         table = service.create_table_if_not_exists(_TABLE)
         for start in range(0, people, _AT_A_TIME):
@@ -47,8 +50,8 @@ def fill(rig: Rig, people: int) -> None:
             table.submit_transaction([("upsert", _row(oid, caches.of(oid))) for oid in oids])
 
 
-def loop(rig: Rig, people: int, *, seconds: float) -> Pass:
-    """Goes over these people, again and again, for so long."""
+def run_loop(rig: Rig, people: int, *, seconds: float) -> Pass:
+    """Redeems these people's tokens, again and again, for `seconds`."""
     began, cpu = time.monotonic(), time.process_time()
     done = 0
     with _service(rig) as service:
@@ -70,7 +73,7 @@ def _acquire(rig: Rig, cache: SerializableTokenCache) -> None:
         tokens.CLIENT_ID,
         client_credential="not-looked-at",
         authority=rig.far_end.authority,
-        instance_discovery=False,  # Entra's own hosts are known to MSAL: it asks nobody about them either
+        instance_discovery=False,  # MSAL knows Entra's hosts, and would not ask about them either
         token_cache=cache,
     )
     result = application.acquire_token_silent(["User.Read"], application.get_accounts()[0])

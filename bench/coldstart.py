@@ -1,4 +1,4 @@
-"""How long a new instance takes: the app's import beside that of its SDKs alone, and the first /me of a new process."""
+"""How long a new instance takes: the import of the app and of its SDKs alone, and the first /me of a new process."""
 
 import subprocess
 import sys
@@ -31,14 +31,14 @@ SDKS: Mapping[str, str] = {
     "PyJWT": "jwt",
     "opentelemetry-api": "opentelemetry.trace",
 }
-"""What each package that is asked for (requirements.in) is imported as."""
+"""The module of each package in requirements.in."""
 
 _TIMED = "import time; began = time.perf_counter(); import {}; print(1000 * (time.perf_counter() - began))"
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many fresh processes of each kind."""
+    """How many new processes of each kind."""
 
     imports: int = 11
     starts: int = 5
@@ -48,13 +48,13 @@ QUICK = Size(imports=1, starts=1)
 
 
 def run(size: Size, progress: Progress) -> list[Figure]:
-    """Imports in turns; then starts of the whole app."""
-    _import_ms("function_app")  # bytecode is written, files are in the system's cache: as on a deployed instance
+    """Measures imports in turns, then starts of the whole app."""
+    _import_ms("function_app")  # writes bytecode and fills the system's file cache: as on a deployed instance
     progress.show("imports")
     pairs = [(_import_ms("function_app"), _import_ms(", ".join(SDKS.values()))) for _ in range(size.imports)]
     app, sdks = median(ours for ours, _ in pairs), median(theirs for _, theirs in pairs)
     progress.show("starts")
-    listening, first_me = _starts(size.starts)
+    listening, first_me = _measure_starts(size.starts)
     return [
         Figure("coldstart.ms", app, "ms", note="import function_app"),
         Figure("coldstart.sdks_ms", sdks, "ms", note="import the SDKs alone"),
@@ -69,8 +69,9 @@ def _import_ms(modules: str) -> float:
     return float(subprocess.run(command, cwd=PROJECT, stdout=subprocess.PIPE, check=True).stdout)
 
 
-def _starts(times: int) -> tuple[float, float]:
-    """Median milliseconds to the first answer, and to the first /me of somebody who signed in before."""
+def _measure_starts(times: int) -> tuple[float, float]:
+    """Median milliseconds to the first answer, and to the first /me of a person who signed in before."""
+    taken = []
     with Azurite() as azurite, SampleTenant() as tenant, clean_environment(str(tenant.ca_bundle)):
         port = ports.free(1)[0]
         url = f"http://localhost:{port}"
@@ -78,14 +79,11 @@ def _starts(times: int) -> tuple[float, float]:
         browser = Browser(url)
         with HostProcess(environment, port=port):
             browser.sign_in(SOMEBODY).raise_for_status()
-        taken = [_start(browser, port, environment) for _ in range(times)]
+        for _ in range(times):
+            began = time.perf_counter()
+            with HostProcess(environment, port=port):
+                listening = time.perf_counter() - began
+                browser.get("/me", Accept=JSON).raise_for_status()
+                taken.append((1000 * listening, 1000 * (time.perf_counter() - began)))
         browser.close()
     return median(each[0] for each in taken), median(each[1] for each in taken)
-
-
-def _start(browser: Browser, port: int, environment: Mapping[str, str]) -> tuple[float, float]:
-    began = time.perf_counter()
-    with HostProcess(environment, port=port):
-        listening = time.perf_counter() - began
-        browser.get("/me", Accept=JSON).raise_for_status()
-        return 1000 * listening, 1000 * (time.perf_counter() - began)

@@ -1,10 +1,10 @@
-"""A token endpoint that is never the limit: one asyncio process, HTTP/1.1 by hand over TLS with keep-alive.
+"""A token endpoint that is never the bottleneck: one asyncio process, HTTP/1.1 by hand over TLS with keep-alive.
 
-`python -m bench.endpoint --tls DIR` prints its port and serves until it is interrupted. It speaks what MSAL needs of a
-tenant (discovery, refresh tokens), `/v1.0/me` as Graph does, and two paths of its own:
+`python -m bench.endpoint --tls DIR` prints its port and serves until it is interrupted. It answers what MSAL needs of a
+tenant (discovery, refresh tokens), Graph's `/v1.0/me`, and two paths for benchmarks:
 
-GET  /control/counts           what it answered since the last reset, and its own CPU time
-POST /control/reset?latency=S  counts to zero; a token request is answered after S seconds, without blocking others
+GET  /control/counts           returns what it answered since the last reset, and its CPU time
+POST /control/reset?latency=S  sets the counts to zero; from then on a token request is answered after S seconds
 """
 
 import argparse
@@ -31,11 +31,11 @@ class Counts:
     """What happened since the last reset.
 
     Attributes:
-        people: who redeemed a refresh token.
-        double_redemptions: refresh tokens that came a second time, ever.
-        most_at_once: token requests that waited for their answers at the same time.
-        first_at, last_at: of refresh-token requests, by the endpoint's own clock that only grows.
-        cpu_seconds: of the endpoint's process, since it started.
+        people: how many people redeemed a refresh token.
+        double_redemptions: refresh tokens that came a second time since the endpoint started.
+        most_at_once: the most token requests that waited for their answers at the same time.
+        first_at, last_at: times of refresh-token requests, by the endpoint's monotonic clock.
+        cpu_seconds: CPU time of the endpoint's process since it started.
     """
 
     discoveries: int = 0
@@ -50,10 +50,10 @@ class Counts:
 
 
 class Endpoint:
-    """What is answered; knows nothing of sockets.
+    """Composes the answers. Knows no sockets.
 
     Args:
-        url: where it is reached, without a slash at the end.
+        url: its address, without a slash at the end.
     """
 
     def __init__(self, url: str) -> None:
@@ -66,42 +66,44 @@ class Endpoint:
         self._serials = itertools.count(1)
 
     def answer(self, method: bytes, path: str, body: bytes) -> tuple[float, bytes]:
-        """Seconds to wait, and the whole HTTP response."""
+        """Counts a request. Returns the seconds to wait, and the complete HTTP response."""
         if method == b"POST" and path.endswith("/oauth2/v2.0/token"):
-            return self.latency, self._token(body)
+            return self.latency, self._redeem(body)
         if path.endswith("/.well-known/openid-configuration"):
             self._counts.discoveries += 1
-            return 0.0, _response(self._configuration())
+            base = f"{self.url}/{tokens.TENANT_ID}"
+            configuration = {
+                "issuer": f"{base}/v2.0",
+                "token_endpoint": f"{base}/oauth2/v2.0/token",
+                "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
+                "jwks_uri": f"{base}/discovery/v2.0/keys",
+            }
+            return 0.0, _response(configuration)
         if path.partition("?")[0] == "/v1.0/me":
             self._counts.graph += 1
             return 0.0, _PROFILE
-        return 0.0, self._control(path)
+        return 0.0, self._obey(path)
 
     def begin_wait(self) -> None:
-        """A token request's answer is held back."""
+        """Counts a token request that waits for its answer."""
         self._waiting += 1
         self._counts.most_at_once = max(self._counts.most_at_once, self._waiting)
 
     def end_wait(self) -> None:
-        """It is sent."""
+        """Counts the answer that was sent."""
         self._waiting -= 1
 
-    def _token(self, body: bytes) -> bytes:
+    def _redeem(self, body: bytes) -> bytes:
         form = dict(pair.partition(b"=")[::2] for pair in body.split(b"&"))
-        oid, serial, _ = form[b"refresh_token"].split(b".", 2)
-        self._note(oid, oid + serial)
-        return self._granted(oid.decode())
-
-    def _note(self, oid: bytes, token: bytes) -> None:
+        person, serial, _ = form[b"refresh_token"].split(b".", 2)
         now, counts = time.monotonic(), self._counts
         counts.redeemed += 1
         counts.first_at = counts.first_at or now
         counts.last_at = now
-        counts.double_redemptions += token in self._redeemed
-        self._redeemed.add(token)
-        self._people.add(oid)
-
-    def _granted(self, oid: str) -> bytes:
+        counts.double_redemptions += person + serial in self._redeemed
+        self._redeemed.add(person + serial)
+        self._people.add(person)
+        oid = person.decode()
         return _response(
             {
                 "token_type": "Bearer",
@@ -115,16 +117,8 @@ class Endpoint:
             }
         )
 
-    def _configuration(self) -> dict[str, str]:
-        base = f"{self.url}/{tokens.TENANT_ID}"
-        return {
-            "issuer": f"{base}/v2.0",
-            "token_endpoint": f"{base}/oauth2/v2.0/token",
-            "authorization_endpoint": f"{base}/oauth2/v2.0/authorize",
-            "jwks_uri": f"{base}/discovery/v2.0/keys",
-        }
-
-    def _control(self, path: str) -> bytes:
+    def _obey(self, path: str) -> bytes:
+        """Handles the two paths for benchmarks."""
         path, _, query = path.partition("?")
         if path == "/control/reset":
             self.latency = float(parse_qs(query).get("latency", ["0"])[0])
@@ -155,19 +149,19 @@ _PROFILE = _response(
 
 
 class _Connection(asyncio.Protocol):
-    """One client; its requests come one after the other, as HTTP clients send them."""
+    """One client's connection. Its requests come one after the other, as HTTP clients send them."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._waiting = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Where answers go."""
+        """Keeps the transport for the answers."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers every whole request."""
+        """Answers every complete request."""
         self._waiting += data
         while (end := self._waiting.find(_END_OF_HEAD)) >= 0:
             head, start = self._waiting[:end], end + len(_END_OF_HEAD)
@@ -198,7 +192,7 @@ def _content_length(head: bytes) -> int:
 
 
 async def serve(files: tls.TlsFiles, ready: Callable[[int], None]) -> None:
-    """Serves on a free port of 127.0.0.1 until it is cancelled; `ready` is told the port."""
+    """Serves on a free port of 127.0.0.1 until it is cancelled. Calls `ready` with the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files.certificate, files.key)
     endpoint = Endpoint("")
@@ -212,7 +206,7 @@ async def serve(files: tls.TlsFiles, ready: Callable[[int], None]) -> None:
 
 
 def main() -> None:
-    """The command line of the module's docstring."""
+    """Runs the command line of the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m bench.endpoint")
     parser.add_argument("--tls", type=Path, required=True, help="folder with the TLS files")
     files = tls.ensure(parser.parse_args().tls)

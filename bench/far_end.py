@@ -1,4 +1,4 @@
-"""The token endpoint as a process of its own, and the hands on it."""
+"""Runs the token endpoint as a process, and controls it."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 
 
 class FarEnd:
-    """Runs `python -m bench.endpoint` between entering and leaving; it ends with this process at the latest."""
+    """Runs `python -m bench.endpoint` from entering to leaving. The process ends with this one at the latest."""
 
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="understudy-bench-")
@@ -54,12 +54,12 @@ class FarEnd:
 
     @property
     def url(self) -> str:
-        """Its address; Graph's too."""
+        """The address of the endpoint, which is Graph's too."""
         return f"https://localhost:{self.port}"
 
     @property
     def authority(self) -> str:
-        """As MSAL takes it."""
+        """The authority for MSAL."""
         return f"{self.url}/{tokens.TENANT_ID}"
 
     @property
@@ -68,45 +68,48 @@ class FarEnd:
         return str(self._files.ca_bundle)
 
     def reset(self, *, latency: float) -> None:
-        """Counts to zero; from now on a token request is answered after so many seconds."""
-        self._asked("POST", f"/control/reset?latency={latency}")
+        """Sets the counts to zero. From now on a token request is answered after `latency` seconds."""
+        self._request("POST", f"/control/reset?latency={latency}")
 
     def counts(self) -> Counts:
-        """Since the last reset."""
-        return Counts(**json.loads(self._asked("GET", "/control/counts")))
+        """Returns what happened since the last reset."""
+        return Counts(**json.loads(self._request("GET", "/control/counts")))
 
-    def ceiling(self, *, answers: int, connections: int = 64) -> tuple[float, float]:
-        """Token answers a second as an idle client that only counts bytes gets them; and for each CPU second of the
-        endpoint's one core."""
+    def measure_ceiling(self, *, answers: int, connections: int = 64) -> tuple[float, float]:
+        """Measures what the endpoint can do for a client that only counts bytes.
+
+        Returns:
+            Token answers per second, and per CPU second of the endpoint's process.
+        """
         self.reset(latency=0.0)
         before = self.counts().cpu_seconds
         context = ssl.create_default_context(cafile=self.ca_bundle)
-        seconds = asyncio.run(_ask(self.port, context, answers=answers, connections=connections))
+        seconds = asyncio.run(_send_requests(self.port, context, answers=answers, connections=connections))
         return answers / seconds, answers / (self.counts().cpu_seconds - before)
 
-    def _asked(self, method: str, path: str) -> bytes:
+    def _request(self, method: str, path: str) -> bytes:
         return self._http.request(method, self.url + path, timeout=10.0).data
 
 
-async def _ask(port: int, context: ssl.SSLContext, *, answers: int, connections: int) -> float:
-    """Sends that many token requests, one after the other on each connection; seconds from first to last."""
+async def _send_requests(port: int, context: ssl.SSLContext, *, answers: int, connections: int) -> float:
+    """Sends so many token requests, one after the other on each connection. Returns the seconds that they took."""
     streams = [await asyncio.open_connection("localhost", port, ssl=context) for _ in range(connections)]
     request = _token_request()
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, times: int) -> None:
+        for _ in range(times):
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.rsplit(b"Content-Length:", 1)[1].split(b"\r\n", 1)[0]))
+
     began = time.monotonic()
     shares = [answers // connections + (index < answers % connections) for index in range(connections)]
-    await asyncio.gather(*(_ask_on(*stream, request, share) for stream, share in zip(streams, shares, strict=True)))
+    await asyncio.gather(*(send(*stream, share) for stream, share in zip(streams, shares, strict=True)))
     seconds = time.monotonic() - began
     for _, writer in streams:
         writer.close()
         await writer.wait_closed()
     return seconds
-
-
-async def _ask_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes, times: int) -> None:
-    for _ in range(times):
-        writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(head.rsplit(b"Content-Length:", 1)[1].split(b"\r\n", 1)[0]))
 
 
 def _token_request() -> bytes:

@@ -1,4 +1,4 @@
-"""What a benchmark found, and how it is shown: a table, or one JSON object."""
+"""The results of benchmarks, shown as a table or as one JSON object."""
 
 import json
 import operator
@@ -15,7 +15,7 @@ class Figure:
 
     Attributes:
         key: `<benchmark>.<name>`.
-        target: `>= 50`, `<= 1.4`, `= 0`, or "" when there is none.
+        target: a comparison such as `>= 50`, `<= 1.4` or `= 0`; "" when there is none.
     """
 
     key: str
@@ -34,16 +34,15 @@ class Figure:
 
 
 def table(figures: Iterable[Figure]) -> str:
-    """A line each, in columns."""
+    """One line per figure, in columns."""
     rows = [("figure", "value", "unit", "target", "", "")]
     rows += [(each.key, shown(each.value), each.unit, each.target, _WORDS[each.met], each.note) for each in figures]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    return "\n".join(_line(row, widths) for row in rows)
-
-
-def _line(row: tuple[str, ...], widths: list[int]) -> str:
-    key, value, *words = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-    return "  ".join([key, value.strip().rjust(widths[1]), *words, row[-1]]).rstrip()
+    lines = []
+    for row in rows:
+        key, value, *words = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+        lines.append("  ".join([key, value.strip().rjust(widths[1]), *words, row[-1]]).rstrip())
+    return "\n".join(lines)
 
 
 def as_json(figures: Iterable[Figure]) -> str:
@@ -52,7 +51,7 @@ def as_json(figures: Iterable[Figure]) -> str:
 
 
 def shown(value: float) -> str:
-    """Four digits that mean something."""
+    """A number with four significant digits."""
     if value == int(value):
         return str(int(value))
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""The app under `python -m localdev.host`, as a process of its own."""
+"""Runs the app under `python -m localdev.host`, as a process."""
 
 import os
 import subprocess
@@ -16,16 +16,16 @@ from localdev import ports
 from localdev.lifeline import Child
 
 _PATIENCE_SECONDS = 60.0
-_NO_FILE = "no-such-settings.json"  # an absent file is no settings: a developer's own stay out of this
+_NO_FILE = "no-such-settings.json"  # a missing file means no settings: a developer's own are not used
 
 
 class HostProcess:
-    """Runs and answers between entering and leaving; it ends with this process at the latest.
+    """Runs the host from entering to leaving. The process ends with this one at the latest.
 
     Args:
-        settings: the app's.
-        app: folder with function_app.py and host.json.
-        port: 0 takes a free one.
+        settings: the app's settings.
+        app: the folder with function_app.py and host.json.
+        port: 0 chooses a free one.
     """
 
     def __init__(self, settings: Mapping[str, str], *, app: Path = PROJECT, port: int = 0) -> None:
@@ -51,13 +51,13 @@ class HostProcess:
         self._child.stop()
 
     def fire(self, name: str) -> None:
-        """Runs a timer's function now, without waiting for its end."""
+        """Starts a timer's function, without waiting for its end."""
         answer = self._http.request("POST", f"http://127.0.0.1:{self._port}/admin/functions/{name}", json={"input": ""})
         if answer.status != 202:
             raise RuntimeError(f"{name} could not be fired: {answer.status}")
 
     def _wait_until_it_answers(self) -> None:
-        """Any answer will do: the host's own, for a path that isn't there."""
+        """Waits for any answer: here the host's 404."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while time.monotonic() < deadline and self._child.process.poll() is None:
             try:

@@ -1,5 +1,6 @@
-"""What a tick costs when nothing is due, with few and with many people stored; and with one person due in each slot."""
+"""What a tick costs with few and with many people stored: when nobody is due, and when one person per slot is."""
 
+import itertools
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from statistics import median
 
 from bench import people
 from bench.figures import Figure
-from bench.rig import Rig, standing
+from bench.rig import Rig, start_rig
 from localdev.progress import Progress
 from shared.accounts import SLOTS, slot_of
 from timer_worker.sweep import run_tick
@@ -28,21 +29,25 @@ QUICK = Size(small=120, large=240, ticks=3, rounds=1)
 
 
 def run(size: Size, progress: Progress) -> list[Figure]:
-    """Both stores stand side by side; ticks are taken in turns, so that a busy machine is unfair to neither."""
+    """Measures both stores in turns, so that a busy machine affects them alike."""
     with ExitStack() as ending:
-        rigs = [ending.enter_context(standing()) for _ in range(2)]
+        rigs = [ending.enter_context(start_rig()) for _ in range(2)]
         for rig, count in zip(rigs, (size.small, size.large), strict=True):
             people.fill(rig, count, progress, due_at=rig.clock() + timedelta(hours=12))
             progress.say(f"{count} people stored, nobody due")
         for rig in rigs:
-            _tick_ms(rig)  # connections are made
-        idle = _in_turns(rigs, size.ticks)
-        calls = [_calls_of_a_tick(rig) for rig in rigs]
+            _run_tick(rig)  # opens the connections
+        idle = [[_run_tick(rig) for rig in rigs] for _ in range(size.ticks)]
+        calls = []
+        for rig in rigs:
+            rig.calls.reset()
+            _run_tick(rig)
+            calls.append(rig.calls.total)
         progress.show("ticks with one person due in each slot")
-        one_due = [[_one_due_ms(rig) for rig in rigs] for _ in range(size.rounds)]
+        one_due = [[_run_tick_with_one_due(rig) for rig in rigs] for _ in range(size.rounds)]
         redeemed = [rig.far_end.counts().redeemed for rig in rigs]
     if redeemed != [SLOTS * size.rounds] * 2:
-        raise RuntimeError(f"one person a slot was due, {redeemed} were swept")
+        raise RuntimeError(f"one person per slot was due, {redeemed} were swept")
     small, large = (median(each[index] for each in idle) for index in (0, 1))
     one_small, one_large = (median(each[index] for each in one_due) for index in (0, 1))
     return [
@@ -57,38 +62,25 @@ def run(size: Size, progress: Progress) -> list[Figure]:
     ]
 
 
-def _in_turns(rigs: list[Rig], ticks: int) -> list[list[float]]:
-    return [[_tick_ms(rig) for rig in rigs] for _ in range(ticks)]
-
-
-def _tick_ms(rig: Rig) -> float:
+def _run_tick(rig: Rig) -> float:
+    """Runs one tick. Returns its milliseconds."""
     began = time.perf_counter()
     run_tick(rig.services)
     return 1000 * (time.perf_counter() - began)
 
 
-def _calls_of_a_tick(rig: Rig) -> int:
-    rig.calls.reset()
-    run_tick(rig.services)
-    return rig.calls.total
-
-
-def _one_due_ms(rig: Rig) -> float:
-    """Somebody in each slot becomes due, as after a sign-in: first the row, then the hint."""
+def _run_tick_with_one_due(rig: Rig) -> float:
+    """Makes the first person of each slot due, first the row and then the hint, and runs one tick. Returns its
+    milliseconds."""
     store, now = rig.services.store, rig.clock()
-    for number in _one_a_slot():
+    first: dict[str, int] = {}
+    for number in itertools.count():
+        if len(first) == SLOTS:
+            break
+        first.setdefault(slot_of(people.account_id(number)), number)
+    for number in first.values():
         account = store.get(people.account_id(number))
         assert account, "it was stored"
         store.touch(replace(account, due_at=now))
         store.lower_hint(account.slot, now)
-    return _tick_ms(rig)
-
-
-def _one_a_slot() -> list[int]:
-    """The first person of each slot."""
-    found: dict[str, int] = {}
-    number = 0
-    while len(found) < SLOTS:
-        found.setdefault(slot_of(people.account_id(number)), number)
-        number += 1
-    return list(found.values())
+    return _run_tick(rig)

@@ -1,4 +1,4 @@
-"""What the app adds to one Graph call: GET /me with a cached token, beside the sample Graph alone."""
+"""What the app adds to one Graph call: GET /me with a cached token, compared with the sample Graph alone."""
 
 import os
 import time
@@ -37,19 +37,18 @@ QUICK = Size(requests=10)
 
 
 def run(size: Size, progress: Progress) -> list[Figure]:
-    """The app, the sample tenant and the browser share this process: one request at a time, so nobody waits for
-    another's turn."""
+    """Sends one request at a time: the app, the sample tenant and the browser share this process."""
     with Azurite() as azurite, SampleTenant() as tenant, clean_environment(str(tenant.ca_bundle)):
         calls = StorageCalls()
-        with _app(azurite, tenant, calls) as url:
+        with _run_app(azurite, tenant, calls) as url:
             browser = Browser(url)
             browser.sign_in(SOMEBODY).raise_for_status()
             progress.show(f"{size.requests} requests for /me")
-            ask_graph = _graph(tenant)
-            browser.get("/me", Accept=JSON).raise_for_status()  # connections are made
+            ask_graph = _graph_client(tenant)
+            browser.get("/me", Accept=JSON).raise_for_status()  # opens the connections
             tenant_before = tenant.log()
             calls.reset()
-            whole, graph, nobody = _in_turns(
+            whole, graph, nobody = _measure_in_turns(
                 size.requests,
                 lambda: browser.get("/me", Accept=JSON).raise_for_status(),
                 ask_graph,
@@ -70,7 +69,7 @@ def run(size: Size, progress: Progress) -> list[Figure]:
 
 
 def settings(azurite: Azurite, tenant: SampleTenant, url: str) -> dict[str, str]:
-    """The app's settings, with the sample tenant."""
+    """The app's settings, for the sample tenant."""
     return {
         **tenant.settings(url),
         "AzureWebJobsStorage": azurite.connection_string,
@@ -82,12 +81,12 @@ def settings(azurite: Azurite, tenant: SampleTenant, url: str) -> dict[str, str]
 
 
 @contextmanager
-def _app(azurite: Azurite, tenant: SampleTenant, calls: StorageCalls) -> Iterator[str]:
-    """The whole app on the local host, with its storage calls counted; gives its address."""
+def _run_app(azurite: Azurite, tenant: SampleTenant, calls: StorageCalls) -> Iterator[str]:
+    """Runs the whole app on the local host, and counts its storage calls. Yields its address."""
     functions = index(load_app(PROJECT))
     with LocalHost(functions, host_json=HostConfig.load(PROJECT), settings=_HOST, triggers=False) as host:
         url = f"http://localhost:{host.port}"
-        with _in_environment(settings(azurite, tenant, url)):
+        with _set_environment(settings(azurite, tenant, url)):
             services().tables = calls.counted(azurite.connection_string)
             yield url
 
@@ -96,8 +95,8 @@ _HOST = {"SWEEP_SCHEDULE": "0 0 0 1 1 *", "AzureWebJobsStorage": "UseDevelopment
 
 
 @contextmanager
-def _in_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """The app reads its settings from the environment, once."""
+def _set_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Sets the environment, from which the app reads its settings once."""
     before = dict(os.environ)
     os.environ.update(values)
     services.cache_clear()
@@ -110,13 +109,13 @@ def _in_environment(values: Mapping[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _graph(tenant: SampleTenant) -> Callable[[], object]:
-    """Asks the sample Graph alone, with the person's own token, on a connection that is kept."""
+def _graph_client(tenant: SampleTenant) -> Callable[[], object]:
+    """A function that calls the sample Graph alone, with the person's token, on a connection that is kept."""
     person = next(each for each in tenant.people() if each["username"] == SOMEBODY)
     account = services().store.get(f"{person['oids'][tenant.tenant_id]}.{tenant.tenant_id}")
     assert account, "they have signed in"
     pool = urllib3.PoolManager()
-    headers = {"Authorization": f"Bearer {services().access.token(account)}"}
+    headers = {"Authorization": f"Bearer {services().access.acquire_token(account)}"}
 
     def ask() -> None:
         answer = pool.request("GET", f"{tenant.graph_url}/v1.0/me", headers=headers)
@@ -126,8 +125,8 @@ def _graph(tenant: SampleTenant) -> Callable[[], object]:
     return ask
 
 
-def _in_turns(times: int, *acts: Callable[[], object]) -> list[float]:
-    """Median milliseconds of each."""
+def _measure_in_turns(times: int, *acts: Callable[[], object]) -> list[float]:
+    """Runs each function `times` times. Returns the median milliseconds of each."""
     taken: list[list[float]] = [[] for _ in acts]
     for _ in range(times):
         for act, seconds in zip(acts, taken, strict=True):

@@ -11,7 +11,7 @@ from typing import Any
 from bench import people
 from bench.far_end import PROJECT
 from bench.figures import Figure
-from bench.rig import Rig, standing
+from bench.rig import start_rig
 from localdev.progress import Progress
 
 
@@ -27,9 +27,9 @@ QUICK = Size(small=50, large=150)
 
 
 def run(size: Size, progress: Progress) -> list[Figure]:
-    """Both sweeps, each in a fresh process on fresh storage."""
-    small, before = _peak(size.small, progress)
-    large, _ = _peak(size.large, progress)
+    """Measures both sweeps, each in a new process on new storage."""
+    small, before = _measure_peak(size.small, progress)
+    large, _ = _measure_peak(size.large, progress)
     return [
         Figure("memory.people_small", size.small),
         Figure("memory.people_large", size.large),
@@ -40,20 +40,16 @@ def run(size: Size, progress: Progress) -> list[Figure]:
     ]
 
 
-def _peak(count: int, progress: Progress) -> tuple[float, float]:
-    with standing() as rig:
+def _measure_peak(count: int, progress: Progress) -> tuple[float, float]:
+    """Sweeps `count` people in a new process. Returns its peak RSS, and the RSS before the sweep, in MiB."""
+    with start_rig() as rig:
         people.fill(rig, count, progress, due_at=rig.clock() - timedelta(minutes=1))
         progress.show(f"sweeping {count} people in a process of its own")
-        found = _swept_elsewhere(rig)
+        command = [sys.executable, "-m", "bench.one_sweep"]
+        environment = {**os.environ, **rig.environment}
+        done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, check=True)
+        found: dict[str, Any] = json.loads(done.stdout)
         if found["counts"] != {"fresh": count} or rig.far_end.counts().redeemed != count:
             raise RuntimeError(f"not everybody got a fresh token: {found}")
     progress.say(f"{count} people: {found['peak_mb']:.0f} MiB at the peak")
     return found["peak_mb"], found["before_mb"]
-
-
-def _swept_elsewhere(rig: Rig) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.one_sweep"]
-    environment = {**os.environ, **rig.environment}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found

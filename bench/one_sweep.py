@@ -1,6 +1,6 @@
-"""One sweep in a process of its own, by the environment's settings: `python -m bench.one_sweep` prints one JSON object.
+"""Runs one sweep with the environment's settings: `python -m bench.one_sweep` prints one JSON object.
 
-Peak memory is a process's own figure: whoever filled the storage must not be part of it.
+It is a process of its own because peak memory belongs to a process, which must not have filled the storage as well.
 """
 
 import json
@@ -20,7 +20,7 @@ _STATUS = Path("/proc/self/status")
 def peak_mb() -> float:
     """This process's highest resident memory so far, in MiB; 0 where the system doesn't say.
 
-    Not getrusage where /proc is: a child's ru_maxrss starts with what its parent held when it forked (getrusage(2)).
+    Uses /proc where there is one: a child's ru_maxrss starts with its parent's memory at the fork (getrusage(2)).
     """
     if _STATUS.exists():
         found = re.search(r"VmHWM:\s+(\d+) kB", _STATUS.read_text("ascii"))

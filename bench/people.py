@@ -1,4 +1,4 @@
-"""Fills storage with people, each with a token cache of their own that MSAL itself made the first of."""
+"""Fills the storage with people. MSAL makes the first token cache; the others are copies with their own ids."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ _TEMPLATE = tokens.object_id(-1)
 
 @dataclass(frozen=True)
 class Caches:
-    """Serialized MSAL token caches, all after one real sign-in.
+    """Serialized MSAL token caches, made from one that MSAL wrote.
 
     Attributes:
         template: the cache of the person who signed in.
@@ -29,8 +29,8 @@ class Caches:
     template: str
 
     @classmethod
-    def signed_in(cls, rig: Rig) -> "Caches":
-        """Somebody's tokens come into MSAL's cache, as at a sign-in: the account is new to it."""
+    def sign_in(cls, rig: Rig) -> "Caches":
+        """Signs a first person in, so that MSAL writes a new account to its cache."""
         cache = SerializableTokenCache()
         with clean_environment(rig.far_end.ca_bundle):
             application = ConfidentialClientApplication(
@@ -43,11 +43,11 @@ class Caches:
             result = application.acquire_token_by_refresh_token(tokens.refresh_token(_TEMPLATE, 0), ["User.Read"])
         if "access_token" not in result:
             raise RuntimeError(f"the endpoint gave no token: {result}")
-        rig.far_end.reset(latency=0.0)  # this one is nobody's turn
+        rig.far_end.reset(latency=0.0)  # this request does not count
         return cls(cache.serialize())
 
     def of(self, oid: str) -> str:
-        """The same for somebody else."""
+        """The cache of the person with this object id."""
         own = self.template.replace(tokens.id_token(_TEMPLATE), tokens.id_token(oid))
         return own.replace(_TEMPLATE, oid)
 
@@ -58,18 +58,20 @@ def account_id(number: int) -> str:
 
 
 def fill(rig: Rig, count: int, progress: Progress, *, due_at: datetime | None = None) -> None:
-    """Stores `count` people who have just signed in; the slots' hints are as they would be.
+    """Stores `count` people who have just signed in, and their slots' hints.
 
     Args:
-        due_at: when they are due; None: when they have been away for ABSENT_AFTER.
+        due_at: when they are due; None for the time at which they count as away.
     """
-    caches = Caches.signed_in(rig)
+    caches = Caches.sign_in(rig)
     stored = itertools.count(_AT_A_TIME, _AT_A_TIME)
 
     def fill_slot(slot: str, numbers: list[int]) -> None:
         for start in range(0, len(numbers), _AT_A_TIME):
             accounts = [_account(rig, caches, number, due_at) for number in numbers[start : start + _AT_A_TIME]]
-            _save(rig, accounts)
+            for result in rig.services.store.save_many(accounts):
+                if isinstance(result, StoreError):
+                    raise result
             progress.show(f"storing people: {min(next(stored), count)} of {count}")
         rig.services.store.lower_hint(slot, due_at or accounts[0].due_at)
 
@@ -99,9 +101,3 @@ def _account(rig: Rig, caches: Caches, number: int, due_at: datetime | None) -> 
         now=services.now(),
     )
     return replace(account, due_at=due_at) if due_at else account
-
-
-def _save(rig: Rig, accounts: list[Account]) -> None:
-    for result in rig.services.store.save_many(accounts):
-        if isinstance(result, StoreError):
-            raise result

@@ -1,4 +1,4 @@
-"""What benchmarks measure on: Azurite, the token endpoint, and the app's parts with their storage calls counted."""
+"""The set-up of the benchmarks: Azurite, the token endpoint, and the app's parts with their storage calls counted."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _LOCAL = "localhost,127.0.0.1"
 
 @dataclass
 class Clock:
-    """The app's clock: real time, and as far ahead as it was moved."""
+    """The app's clock: real time plus what it was moved by."""
 
     ahead: timedelta = field(default_factory=timedelta)
 
@@ -30,7 +30,7 @@ class Clock:
         return datetime.now(UTC) + self.ahead
 
     def move(self, duration: timedelta) -> None:
-        """Time passes."""
+        """Moves the clock forward."""
         self.ahead += duration
 
 
@@ -51,24 +51,24 @@ class Rig:
 
     @contextmanager
     def other_services(self, **changes: str) -> Iterator[Services]:
-        """The same app with other settings; a setting that is "" is taken away."""
+        """The same app with other settings; "" removes one."""
         services = _services({**self.environment, **changes}, self.clock, self.calls, self.azurite)
         try:
             yield services
         finally:
             services.close()
 
-    def everybody_is_due(self) -> None:
-        """An hour passes for the app: all who were swept, or signed in, are due again."""
+    def make_everybody_due(self) -> None:
+        """Moves the clock by an interval, so that all who were swept, or signed in, are due again."""
         self.clock.move(SWEEP_EVERY + timedelta(minutes=1))
 
 
 @contextmanager
-def standing(**changes: str) -> Iterator[Rig]:
-    """Starts everything, with empty storage; ends it afterwards.
+def start_rig(**changes: str) -> Iterator[Rig]:
+    """Starts everything with empty storage, and ends it afterwards.
 
     Args:
-        changes: settings of the app.
+        changes: settings of the app that replace the usual ones.
     """
     with Azurite() as azurite, FarEnd() as far_end, clean_environment(far_end.ca_bundle):
         environment = {**_environment(azurite, far_end), **changes}
@@ -82,8 +82,8 @@ def standing(**changes: str) -> Iterator[Rig]:
 
 @contextmanager
 def clean_environment(ca_bundle: str) -> Iterator[None]:
-    """`requests`, MSAL's default client, trusts what the environment says, whatever it is told otherwise; and no proxy
-    stands between this machine and itself."""
+    """Sets the CA bundle for `requests`, MSAL's default client, which the environment overrides in any case; and keeps
+    proxies away from this machine's own addresses."""
     wanted = {"REQUESTS_CA_BUNDLE": ca_bundle}
     if getproxies():
         wanted |= {"NO_PROXY": _LOCAL, "no_proxy": _LOCAL}

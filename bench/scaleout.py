@@ -1,6 +1,6 @@
 """Queue fan-out with one and with two host processes, one slot at a time each: does a second instance halve the time?
 
-At 300 ms token latency a process waits most of the time, so that this machine's cores are not what limits two.
+At 300 ms token latency a process waits most of the time, so that this machine's cores do not limit two processes.
 """
 
 import json
@@ -19,7 +19,7 @@ from bench.endpoint import Counts
 from bench.far_end import PROJECT
 from bench.figures import Figure
 from bench.host_process import HostProcess
-from bench.rig import Rig, standing
+from bench.rig import Rig, start_rig
 from localdev.progress import Progress
 from shared.accounts import SLOTS, Account, all_slots
 
@@ -40,10 +40,10 @@ QUICK = Size(people=64, rounds=1, latency=0.02)
 
 
 def run(size: Size, progress: Progress) -> list[Figure]:
-    """One host, then two, in turns; both see the same people."""
-    with standing(SWEEP_FANOUT="queue") as rig, _app_folder() as app:
+    """Measures one host and two hosts in turns, over the same people."""
+    with start_rig(SWEEP_FANOUT="queue") as rig, _copy_app() as app:
         people.fill(rig, size.people, progress)
-        passes = [_Passes.of(rig, app, size, progress) for _ in range(size.rounds)]
+        passes = [_Passes.measure(rig, app, size, progress) for _ in range(size.rounds)]
     one, two = median(each.one for each in passes), median(each.two for each in passes)
     return [
         Figure("scaleout.people", size.people, note="over 16 slots, one message each"),
@@ -65,8 +65,8 @@ class _Passes:
     doubles: int
 
     @classmethod
-    def of(cls, rig: Rig, app: Path, size: Size, progress: Progress) -> "_Passes":
-        one, two = (_swept(rig, app, size, hosts) for hosts in (1, 2))
+    def measure(cls, rig: Rig, app: Path, size: Size, progress: Progress) -> "_Passes":
+        one, two = (_sweep_all(rig, app, size, hosts) for hosts in (1, 2))
         first, second = (each.last_at - each.first_at for each in (one, two))
         progress.say(f"one host {first:.1f} s, two hosts {second:.1f} s")
         doubles = one.double_redemptions + two.double_redemptions
@@ -74,8 +74,9 @@ class _Passes:
 
 
 @contextmanager
-def _app_folder() -> Iterator[Path]:
-    """The app with a host.json that takes one message at a time; its modules come from the project."""
+def _copy_app() -> Iterator[Path]:
+    """Makes a folder with function_app.py and a host.json that takes one message at a time; modules come from the
+    project."""
     with tempfile.TemporaryDirectory(prefix="understudy-bench-app-") as name:
         folder = Path(name)
         shutil.copy(PROJECT / "function_app.py", folder)
@@ -86,8 +87,8 @@ def _app_folder() -> Iterator[Path]:
         yield folder
 
 
-def _swept(rig: Rig, app: Path, size: Size, hosts: int) -> Counts:
-    """Everybody is due; one host's timer fires; all hosts take messages until everybody was swept."""
+def _sweep_all(rig: Rig, app: Path, size: Size, hosts: int) -> Counts:
+    """Makes everybody due, fires one host's timer, and waits until all hosts together have swept everybody."""
     _make_due(rig)
     with ExitStack() as ending:
         running = [ending.enter_context(HostProcess(rig.environment, app=app)) for _ in range(hosts)]
@@ -102,7 +103,7 @@ def _swept(rig: Rig, app: Path, size: Size, hosts: int) -> Counts:
 
 
 def _make_due(rig: Rig) -> None:
-    """The hosts have the real clock: rows are moved instead. First the rows, then the hint."""
+    """Makes everybody due, first the rows and then the hints: the hosts have the real clock, which can't be moved."""
     store, due_at = rig.services.store, rig.clock() - timedelta(minutes=1)
     for slot in all_slots():
         for page in list(store.due(slot, _FAR)):
@@ -113,7 +114,7 @@ def _make_due(rig: Rig) -> None:
 
 
 def _wait_until_recorded(rig: Rig, count: int, since: datetime) -> None:
-    """A slot's record is the last that its sweep writes."""
+    """Waits for the slots' records: a record is the last thing that a sweep writes."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         records = [record for record in rig.services.store.recent_sweeps(2 * SLOTS) if record.started_at >= since]

@@ -1,4 +1,4 @@
-"""A sweep over N due people, beside the sample's loop (baseline) and MSAL and HTTP alone (floor)."""
+"""A sweep over N due people, compared with the sample's loop (baseline) and with MSAL and HTTP alone (floor)."""
 
 import time
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from bench.baseline import Pass
 from bench.figures import Figure
 from bench.floor import Floor
 from bench.people import Caches
-from bench.rig import Rig, standing
+from bench.rig import Rig, start_rig
 from localdev.progress import Progress
 from localdev.tenant.certificates import ClientCertificate
 from shared.services import Services
@@ -26,8 +26,8 @@ class Size:
     """How much is measured.
 
     Attributes:
-        rounds: each measures everything once, side by side; medians are shown.
-        baseline_people: rows that the baseline goes over, again and again.
+        rounds: each round measures everything once, side by side. Medians are shown.
+        baseline_people: rows that the baseline reads again and again.
     """
 
     people: int = 3000
@@ -46,7 +46,7 @@ class Swept(Pass):
 
     Attributes:
         storage_calls: HTTP requests to the storage account.
-        token_calls, graph_calls, double_redemptions: by the endpoint's own count.
+        token_calls, graph_calls, double_redemptions: the endpoint's counts.
     """
 
     storage_calls: int
@@ -56,18 +56,19 @@ class Swept(Pass):
 
 
 def run(size: Size, progress: Progress) -> list[Figure]:
-    """Everything, in one go."""
-    with standing() as rig:
+    """Measures all rounds, the endpoint's ceiling and the baseline."""
+    with start_rig() as rig:
         people.fill(rig, size.people, progress)
         baseline.fill(rig, size.baseline_people)
         measured = _Measured(rig, size)
-        ceiling, per_cpu_second = rig.far_end.ceiling(answers=size.ceiling_answers)
+        ceiling, per_cpu_second = rig.far_end.measure_ceiling(answers=size.ceiling_answers)
         for number in range(1, size.rounds + 1):
-            measured.round(f"round {number} of {size.rounds}", progress)
+            measured.measure_round(f"round {number} of {size.rounds}", progress)
         progress.show(f"the baseline, {size.baseline_seconds:.0f} s")
         rig.far_end.reset(latency=LATENCY)
-        base = baseline.loop(rig, size.baseline_people, seconds=size.baseline_seconds)
-    return [*measured.figures(base), *_ceiling_figures(ceiling, per_cpu_second)]
+        base = baseline.run_loop(rig, size.baseline_people, seconds=size.baseline_seconds)
+    note = f"{per_cpu_second:.0f} per CPU second of its one core"
+    return [*measured.figures(base), Figure("sweep.endpoint_ceiling", ceiling, "answers/s", ">= 1500", note)]
 
 
 class _Measured:
@@ -75,7 +76,7 @@ class _Measured:
 
     def __init__(self, rig: Rig, size: Size) -> None:
         self._rig, self._size = rig, size
-        caches = Caches.signed_in(rig)
+        caches = Caches.sign_in(rig)
         self._caches = [caches.of(tokens.object_id(number)) for number in range(size.people)]
         certificate = ClientCertificate.make("Understudy")
         self._pem = certificate.private_key + certificate.certificate
@@ -87,31 +88,31 @@ class _Measured:
         self.floor: list[Pass] = []
         self.prompt_floor: list[Pass] = []
 
-    def round(self, name: str, progress: Progress) -> None:
-        """Each pass once, the ones that are compared next to each other."""
+    def measure_round(self, name: str, progress: Progress) -> None:
+        """Runs each pass once. Passes that are compared with each other follow each other."""
         rig = self._rig
         for latency, swept, floors in ((LATENCY, self.late, self.floor), (0.0, self.prompt, self.prompt_floor)):
             progress.show(f"{name}: {self._size.people} people at {latency * 1000:.0f} ms")
             swept.append(sweep_once(rig, rig.services, latency=latency))
             progress.show(f"{name}: the floor at {latency * 1000:.0f} ms")
             rig.far_end.reset(latency=latency)
-            floors.append(self._floor.over(self._caches))
+            floors.append(self._floor.redeem(self._caches))
         progress.show(f"{name}: with a certificate")
         with rig.other_services(CLIENT_SECRET="", CLIENT_CERTIFICATE=self._pem) as services:
             self.certificate.append(sweep_once(rig, services, latency=LATENCY))
         progress.show(f"{name}: with the sample task")
         self.with_task.append(sweep_once(rig, rig.services, latency=LATENCY, tasks=TASKS))
-        progress.say(f"{name}: {self.late[-1].rate:.0f} people/s, {self.late[-1].cpu_ms:.2f} ms CPU a person")
+        progress.say(f"{name}: {self.late[-1].rate:.0f} people/s, {self.late[-1].cpu_ms:.2f} ms CPU per person")
 
     def figures(self, base: Pass) -> list[Figure]:
         """Medians over the rounds; ratios are medians of each round's own ratio."""
         late, floor = self.late, self.floor
-        rate = median(each.rate for each in late)
-        ratio = median(ours.cpu_ms / theirs.cpu_ms for ours, theirs in zip(late, floor, strict=True))
+        rates = [each.rate for each in late]
+        ratios = [ours.cpu_ms / theirs.cpu_ms for ours, theirs in zip(late, floor, strict=True)]
         prompt_ratio = median(o.cpu_ms / t.cpu_ms for o, t in zip(self.prompt, self.prompt_floor, strict=True))
         calls = median(each.storage_calls for each in late)
         every = [*late, *self.prompt, *self.certificate, *self.with_task]
-        spread = f"{_spread([each.rate for each in late])}"
+        rate, spread = median(rates), f"{min(rates):.0f} to {max(rates):.0f} in {len(rates)} rounds"
         return [
             Figure("sweep.people", self._size.people, "", note="due, over 16 slots"),
             Figure("sweep.rate", rate, "people/s", note=f"at 100 ms token latency, {spread}"),
@@ -122,7 +123,7 @@ class _Measured:
             Figure("sweep.cpu_ms", median(each.cpu_ms for each in late), "ms/person", note="at 100 ms"),
             Figure("sweep.floor_cpu_ms", median(each.cpu_ms for each in floor), "ms/person", note="MSAL + requests"),
             Figure("sweep.baseline_cpu_ms", base.cpu_ms, "ms/person"),
-            Figure("sweep.cpu_ratio", ratio, "x", "<= 1.4", note=_cpu_spread(late, floor)),
+            Figure("sweep.cpu_ratio", median(ratios), "x", "<= 1.4", note=f"{min(ratios):.2f} to {max(ratios):.2f}"),
             Figure("sweep.cpu_ratio_no_latency", prompt_ratio, "x"),
             Figure("sweep.cpu_ms_certificate", median(each.cpu_ms for each in self.certificate), "ms/person"),
             Figure("sweep.rate_task", median(each.rate for each in self.with_task), "people/s", note="sample task on"),
@@ -136,8 +137,8 @@ class _Measured:
 
 
 def sweep_once(rig: Rig, services: Services, *, latency: float, tasks: Sequence[Task] = ()) -> Swept:
-    """An hour passes, then one sweep over everybody. Raises RuntimeError when somebody was left out."""
-    rig.everybody_is_due()
+    """Makes everybody due and runs one sweep. Raises RuntimeError when a person got no fresh token."""
+    rig.make_everybody_due()
     rig.far_end.reset(latency=latency)
     rig.calls.reset()
     began, cpu = time.monotonic(), time.process_time()
@@ -155,17 +156,3 @@ def sweep_once(rig: Rig, services: Services, *, latency: float, tasks: Sequence[
         graph_calls=counts.graph,
         double_redemptions=counts.double_redemptions,
     )
-
-
-def _ceiling_figures(ceiling: float, per_cpu_second: float) -> list[Figure]:
-    note = f"{per_cpu_second:.0f} for each CPU second of its one core"
-    return [Figure("sweep.endpoint_ceiling", ceiling, "answers/s", ">= 1500", note)]
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{min(values):.0f} to {max(values):.0f} in {len(values)} rounds"
-
-
-def _cpu_spread(ours: Sequence[Pass], theirs: Sequence[Pass]) -> str:
-    ratios = [our.cpu_ms / their.cpu_ms for our, their in zip(ours, theirs, strict=True)]
-    return f"{min(ratios):.2f} to {max(ratios):.2f}"

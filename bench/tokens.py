@@ -1,22 +1,21 @@
-"""Token texts as a tenant of Entra's size would issue them; made from a person's object id, so that anybody can name
-them.
+"""Token texts as long as Entra's. They are made from a person's object id, so that every process makes the same ones.
 
-Nobody on the silent path verifies a signature: MSAL reads the id token's claims, and the app reads none.
+The silent path verifies no signature: MSAL reads the id token's claims, and the app reads none.
 """
 
 import base64
-import functools
 import hashlib
 import json
 
 TENANT_ID = "11111111-2222-4333-8444-555555555555"
 CLIENT_ID = "66666666-7777-4888-8999-aaaaaaaaaaaa"
 SCOPE = "User.Read openid profile email"
-EXPIRES_IN = 200  # under MSAL's five minutes: renewed at every turn
+_HEADER: dict[str, object] = {"typ": "JWT", "alg": "RS256", "kid": "bench"}
+EXPIRES_IN = 200  # less than MSAL's five minutes: every turn renews it
 
 
 def _noise(name: str, length: int) -> str:
-    """Text that does not compress, always the same."""
+    """Text that does not compress; the same for the same name."""
     digest = hashlib.shake_256(name.encode()).digest(length)
     return base64.urlsafe_b64encode(digest).decode()[:length]
 
@@ -31,12 +30,12 @@ def object_id(number: int) -> str:
 
 
 def access_token(oid: str) -> str:
-    """An opaque text, as an access token is to whoever carries it."""
+    """The person's access token, an opaque text."""
     return f"{oid}.{_ACCESS}"
 
 
 def refresh_token(oid: str, serial: int) -> str:
-    """Names its person and its serial number in front."""
+    """The person's refresh token, which begins with the object id and the serial number."""
     return f"{oid}.{serial}.{_REFRESH}"
 
 
@@ -46,12 +45,8 @@ def client_info(oid: str) -> str:
 
 
 def id_token(oid: str) -> str:
-    """Header and claims are good, the signature is noise. It never runs out."""
-    return f"{_header()}.{_json64(_claims(oid))}.{_SIGNATURE}"
-
-
-def _claims(oid: str) -> dict[str, object]:
-    return {
+    """The person's id token: valid header and claims, a signature of noise. It expires in 2100."""
+    claims = {
         "aud": CLIENT_ID,
         "iss": f"https://localhost/{TENANT_ID}/v2.0",
         "iat": 1_735_689_600,
@@ -64,11 +59,7 @@ def _claims(oid: str) -> dict[str, object]:
         "sub": _SIGNATURE[:43],
         "ver": "2.0",
     }
-
-
-@functools.cache
-def _header() -> str:
-    return _json64({"typ": "JWT", "alg": "RS256", "kid": "bench"})
+    return f"{_json64(_HEADER)}.{_json64(claims)}.{_SIGNATURE}"
 
 
 def _json64(value: dict[str, object]) -> str:

@@ -1,7 +1,7 @@
-"""The one table of error codes: what each means, who can fix it, and what every part of this app does about it.
+"""The table of error codes: what each means, who can fix it, and what every part of this app does about it.
 
-A code is an AADSTS number as text, an OAuth error, or a word of ours. To teach the app a new one, add a row here.
-Microsoft adds and changes numbers at any time: a number without a row is treated like the OAuth error beside it.
+A code is an AADSTS number as text, an OAuth error, or a word of ours. To add a code, add a row here. Microsoft may add
+and change numbers at any time: a number without a row is treated like the OAuth error in the same answer.
 
 Sources: "Microsoft Entra authentication and authorization error codes" (the numbers); "Unexpected error when performing
 consent to an application" (90093, 90094); "Microsoft identity platform application authentication certificate
@@ -32,13 +32,13 @@ class EntraError:
         fixer: who can help: the person, their tenant's administrator, whoever runs this app, or only time.
         happened: one sentence in plain words.
         remedy: what the fixer does.
-        outcome: of a silent acquisition that ends with this code; None leaves it to the OAuth error beside the number.
-        affects: how far a `misconfigured` outcome reaches. "person": this account alone. "tenant": everybody in its
+        outcome: of a silent acquisition that ends with this code; None leaves it to the OAuth error of the answer.
+        affects: whom a `misconfigured` outcome concerns. "person": this account only. "tenant": everybody in its
             tenant; with a single-tenant authority, everybody. "app": everybody, as the app's credential is refused.
-        prompt: OpenID Connect's `prompt` for the next sign-in; "" lets the tenant decide what to ask.
-        challenge: the bearer error that our API answers with (RFC 6750, 3.1; RFC 9470, 3) when there are no claims.
-        page: the page that a browser shows when a sign-in ends with this code; "" is the general one.
-        exit_code: of the desktop client; 3 when only a person in a browser can help.
+        prompt: OpenID Connect's `prompt` for the next sign-in; "" lets the tenant decide.
+        challenge: the bearer error of our API (RFC 6750, 3.1; RFC 9470, 3) when there are no claims.
+        page: the page that a browser gets when a sign-in ends with this code; "" is the general one.
+        exit_code: the desktop client's; 3 when only a person in a browser can help.
     """
 
     fixer: Fixer
@@ -53,7 +53,7 @@ class EntraError:
     exit_code: Literal[1, 3] = 1
 
 
-# Kinds of rows: what the rows of one group have in common. A row that differs says so itself.
+# Kinds of rows, with what they have in common. A row that differs says so itself.
 _SIGN_IN, _MISCONFIGURED = Outcome.SIGN_IN_REQUIRED, Outcome.MISCONFIGURED
 _STEP_UP: Challenge = "insufficient_user_authentication"
 _step_up = partial(EntraError, "you", outcome=_SIGN_IN, challenge=_STEP_UP, exit_code=3)
@@ -74,7 +74,7 @@ _interactive = partial(EntraError, "you", prompt="login")
 
 # What identity providers answer with.
 _ANSWERED: Mapping[str, EntraError] = {
-    # One more step, which the tenant asks for by itself: nobody has to type a password for a second factor.
+    # One more step, for which the tenant asks by itself. No prompt: a second factor needs no password again.
     "50015": _step_up("Somebody has to agree for your age group.", "Sign in again and follow the page."),
     "50072": _step_up("Your organisation asks you to set up a second factor.", "Sign in again and set it up."),
     "50074": _step_up("Your organisation asks for a second factor.", "Sign in again and confirm with it."),
@@ -106,7 +106,7 @@ _ANSWERED: Mapping[str, EntraError] = {
     ),
     "700082": _sign_in("Your sign-in was not used for too long.", "Sign in again."),
     "invalid_grant": _sign_in("Your sign-in is no longer accepted.", "Sign in again.", exit_code=1),
-    # The account or its password; a sign-in with user name and password meets these too.
+    # The account or its password. A sign-in with user name and password can end with these too.
     "50034": _password("There is no such account in this directory.", "Check the spelling, or use another account."),
     "50053": _password("Your account is locked after too many attempts.", "Wait, then try again."),
     "50055": _password("Your password has expired.", "Sign in in a browser and change it."),
@@ -155,8 +155,8 @@ _ANSWERED: Mapping[str, EntraError] = {
     "53011": _administrator("Your account is blocked because it is at risk.", "Ask your administrator to unblock it."),
     "90072": _administrator("This account is not in this organisation.", "Use another account, or have it invited."),
     "530032": _administrator("A rule of your organisation blocks this access.", "Ask your administrator which one."),
-    # The app's credential is refused: nobody can be acted for. Entra answers 700023 for an assertion with another
-    # audience; the list of codes has another text for it.
+    # The app's credential is refused, so the app can act for nobody. Entra answers 700023 for an assertion with another
+    # audience; Microsoft's list of codes has another text for it.
     "50027": _credential(
         "The app's client assertion can't be read.", "Check the app's certificate or managed identity."
     ),
@@ -201,11 +201,11 @@ _ANSWERED: Mapping[str, EntraError] = {
     "invalid_tenant": _settings("The directory is unknown.", "Correct the tenant in AUTHORITY."),
     "unauthorized_client": _settings("The app may not do this here.", "Check CLIENT_ID and the app registration."),
     "unsupported_grant_type": _settings("The app may not do this here.", "Check AUTHORITY and the app registration."),
-    # Once put in front of any other number, for the person's faults as well: its OAuth error tells whose it is.
+    # Entra used to put this number in front of others, the person's faults as well: the OAuth error decides.
     "70002": EntraError(
         "operator", "The app could not prove who it is.", "Allow public client flows, or give the app its secret."
     ),
-    # Nobody can do anything but wait. 50196 and 90033 come as `invalid_grant`, though the sign-in is good.
+    # Only time helps. 50196 and 90033 come with `invalid_grant`, although the sign-in is good.
     "50196": _busy("Too many requests in a short time.", "Wait a few minutes."),
     "90055": _busy("Too many requests in a short time.", "Wait a few minutes."),
     "50033": _fault("Microsoft Entra has a passing fault.", "Wait a few minutes."),
@@ -216,7 +216,7 @@ _ANSWERED: Mapping[str, EntraError] = {
     "90090": _fault("Microsoft Entra has a passing fault.", "Wait a few minutes."),
     "server_error": _fault("The identity provider has a fault.", "Try again in a moment."),
     "temporarily_unavailable": _fault("The identity provider is busy.", "Try again in a moment."),
-    # Only a sign-in ends with these, never a silent request.
+    # Only a sign-in can end with these, never a silent request.
     "50126": _interactive("User name or password is wrong.", "Try again, or reset your password."),
     "54005": _interactive("This sign-in link was used already.", "Start again from the first page.", page="expired"),
     "70017": _interactive("The sign-in was declined.", "Start again if that was a mistake."),
@@ -228,7 +228,7 @@ _ANSWERED: Mapping[str, EntraError] = {
     "expired_token": _interactive("The code has expired.", "Start again and use the new code in time."),
 }
 
-# Words of ours, for what never reached an identity provider or never came back. In an answer they mean nothing.
+# Words of ours, for failures without an answer. In an answer they mean nothing.
 _OURS: Mapping[str, EntraError] = {
     "no_refresh_token": _sign_in("Nothing is stored that could be renewed.", "Sign in again."),
     "other_client": _settings(
@@ -256,8 +256,8 @@ _OURS: Mapping[str, EntraError] = {
 
 ERROR_CODES: Mapping[str, EntraError] = {**_ANSWERED, **_OURS}
 
-# What to say of a code that nobody has heard of: by the outcome it came with.
-_UNHEARD_OF: Mapping[Outcome, EntraError] = {
+# The rows of unknown codes, by the outcome.
+_UNKNOWN: Mapping[Outcome, EntraError] = {
     Outcome.SIGN_IN_REQUIRED: _sign_in(
         "Your sign-in is no longer accepted.", "Sign in again; if that fails, quote the reference.", exit_code=1
     ),
@@ -273,28 +273,29 @@ def explain(code: str, *, outcome: Outcome = Outcome.SIGN_IN_REQUIRED) -> EntraE
     """The row of a code.
 
     Args:
-        outcome: what the code came with: sign_in_required, misconfigured, unreadable or unavailable. A code without a
-            row gets the general row of that outcome.
+        outcome: sign_in_required, misconfigured, unreadable or unavailable. A code without a row gets the general row
+            of this outcome.
     """
-    return ERROR_CODES.get(code) or _UNHEARD_OF[outcome]
+    return ERROR_CODES.get(code) or _UNKNOWN[outcome]
 
 
 def explain_answer(answer: Mapping[str, Any]) -> EntraError:
     """The row of an error answer: by its number, else by its OAuth error."""
     row = _ANSWERED.get(code_of(answer)) or _ANSWERED.get(str(answer.get("error", "")))
-    return row or _UNHEARD_OF[Outcome.SIGN_IN_REQUIRED]
+    return row or _UNKNOWN[Outcome.SIGN_IN_REQUIRED]
 
 
 def outcome_of(answer: Mapping[str, Any]) -> Outcome | None:
-    """How a silent acquisition ends with this error answer; None when neither its number nor its OAuth error says."""
+    """The outcome of a silent acquisition with this error answer; None when neither its number nor its OAuth error has
+    one."""
     rows = (_ANSWERED.get(code) for code in (code_of(answer), str(answer.get("error", ""))))
     return next((row.outcome for row in rows if row and row.outcome), None)
 
 
 def code_of(answer: Mapping[str, Any]) -> str:
-    """The most telling code of an error answer: its first AADSTS number, else its OAuth `error`.
+    """The most specific code of an error answer: its first AADSTS number, else its OAuth `error`, else "unknown".
 
-    `error_codes` is Entra's own list; the redirect to our callback has the number in `error_description` only.
+    Entra lists its numbers in `error_codes`; the redirect to our callback has them in `error_description` only.
     """
     numbers = answer.get("error_codes")
     if isinstance(numbers, list) and numbers and str(numbers[0]).isdigit():

@@ -2,27 +2,31 @@
 
 UnderstudyError                 never raised itself
 ├── SettingsError               settings missing or malformed: all of them, in one error
-├── SealError                   a sealed value does not open: unknown key, changed, or somebody else's
+├── SealError                   a sealed value does not open: unknown key, changed, or sealed for another owner
 ├── StoreError                  never raised itself
 │   ├── StoreUnavailable        the storage can't be reached, refuses us, or is busy
 │   ├── Conflict                the row changed, appeared or vanished since it was read
 │   └── RowRefused              the storage will never take this row as it is; what is stored stays
 │       └── RowTooLarge         because an account doesn't fit into a row
 ├── TokenError                  never raised itself: why no access token could be had
-│   ├── SignInRequired          only the person can help: they must sign in again
-│   ├── Misconfigured           only an administrator of this app can help
+│   ├── SignInRequired          the person must sign in again, some of them after their administrator has helped
+│   ├── Misconfigured           only whoever runs this app can help
 │   ├── Unreadable              the person's token cache can't be opened or parsed
 │   └── TryLater                the tenant throttles or fails; nothing is wrong with the person
-├── GraphError                  Microsoft Graph answered with an error
+├── GraphError                  Microsoft Graph answered with an error, or not at all
 └── RequestRefused              never raised itself: what is wrong with one HTTP request
     ├── BadRequest              400
     ├── NotSignedIn             401
     ├── Forbidden               403
-    ├── BearerRefused           401, 403: a bearer token, or what it allows
-    ├── SignInFailed            the tenant's or our own refusal at the end of a sign-in
+    ├── BearerRefused           401, 403: the bearer token is not valid, or not enough
+    ├── SignInFailed            the tenant, or this app, refused a sign-in
     └── TooLarge                413
 
-Throttled, Unavailable and LeaseNeeded (transport.py) travel *through* MSAL and never leave identity.py.
+Outside this tree are Throttled and Unavailable (clients/http.py): every client translates them. They also travel
+through MSAL, as TokenRequestHeld does (identity/msal_http_client.py), which never leaves shared/identity.
+
+`except Exception` stands in three places: around one person's token (timer_worker/slot_run.py), around one task
+(timer_worker/turn.py), and around one log message (log_redaction.py).
 """
 
 from collections.abc import Sequence
@@ -30,14 +34,14 @@ from typing import Any
 
 
 class UnderstudyError(Exception):
-    """Base of everything this app raises on purpose. Never raised directly."""
+    """Base of the app's errors. Never raised directly."""
 
 
 class SettingsError(UnderstudyError):
     """Settings are missing or malformed.
 
     Attributes:
-        problems: one line each: the setting's name, what is wrong, how to set it. Never a value.
+        problems: one line per problem: the setting's name, what is wrong, how to set it. Holds no value.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -49,8 +53,8 @@ class SealError(UnderstudyError):
     """A sealed value does not open.
 
     Attributes:
-        reason: `unknown_key`, `malformed` or `forged` (changed, for another purpose, or of somebody else).
-        key_id: the key that it names, as far as it can be read.
+        reason: `unknown_key`, `malformed` or `forged` (changed, or sealed for another purpose or owner).
+        key_id: the id of the key that the value names; "" when it can't be read.
     """
 
     def __init__(self, reason: str, key_id: str = "") -> None:
@@ -114,11 +118,12 @@ class RowTooLarge(RowRefused):
 
 
 class TokenError(UnderstudyError):
-    """Why no access token could be had for a person. Never raised directly.
+    """Base of the reasons why there is no access token for a person. Never raised directly.
 
     Attributes:
         code: an AADSTS number as text, an OAuth error, or a word of ours; safe to log and show.
-        correlation_id: what to quote to the tenant's support.
+        correlation_id: the reference for the tenant's support.
+        claims: a claims challenge that the next sign-in must satisfy, as JSON text; "" when there is none.
     """
 
     def __init__(self, code: str, *, correlation_id: str = "", claims: str = "") -> None:
@@ -129,22 +134,22 @@ class TokenError(UnderstudyError):
 
 
 class SignInRequired(TokenError):
-    """The person must sign in again; nobody else can help."""
+    """The person must sign in again; error_codes.py says whether an administrator must help first."""
 
 
 class Misconfigured(TokenError):
-    """This app's registration or settings are wrong; no person is to blame."""
+    """This app's registration or settings are wrong. Only whoever runs the app can help."""
 
 
 class Unreadable(TokenError):
-    """The stored token cache can't be opened or parsed; it recovers when the key is back."""
+    """The stored token cache can't be opened or parsed. A missing key can be put back; a new sign-in always helps."""
 
 
 class TryLater(TokenError):
-    """The tenant throttles or fails.
+    """The tenant throttles or fails, or another request is renewing the token. Nothing is wrong with the person.
 
     Attributes:
-        retry_after: seconds, when the tenant said so.
+        retry_after: seconds to wait; None when the tenant named none.
     """
 
     def __init__(self, code: str, *, retry_after: float | None = None) -> None:
@@ -157,10 +162,10 @@ class GraphError(UnderstudyError):
 
     Attributes:
         status: HTTP status; 0 when there was no answer.
-        code: Graph's `error.code`.
-        claims: the claims challenge of a 401 (continuous access evaluation), decoded JSON text, or "".
-        retry_after: seconds, when Graph said so.
-        request_id: what to quote to Microsoft's support.
+        code: Graph's `error.code`; a word of ours when there was no answer.
+        claims: the claims challenge of a 401 (continuous access evaluation), as JSON text; "" when there is none.
+        retry_after: seconds to wait; None when Graph named none.
+        request_id: the reference for Microsoft's support.
     """
 
     def __init__(
@@ -175,13 +180,14 @@ class GraphError(UnderstudyError):
 
 
 class RequestRefused(UnderstudyError):
-    """Base of what can be wrong with one HTTP request. Never raised directly.
+    """Base of the reasons to refuse an HTTP request. Never raised directly.
 
     Attributes:
-        status: the HTTP status to answer with.
-        code: a short word for machines.
-        title, detail: for the person: what happened; what to do.
-        reference: a correlation id to quote, or "".
+        status: the HTTP status of the answer.
+        code: a short word for programs.
+        title: what happened, for the person.
+        detail: what to do, for the person.
+        reference: a correlation id to quote; "" when there is none.
     """
 
     status = 400
@@ -218,10 +224,10 @@ class Forbidden(RequestRefused):
 
 
 class BearerRefused(RequestRefused):
-    """A bearer token is missing, not to be trusted, or not enough.
+    """A bearer token is missing or not valid, or does not allow this request.
 
     Attributes:
-        challenge: the WWW-Authenticate header, which tells the client what would do (RFC 6750, 3).
+        challenge: the WWW-Authenticate header, which says what token is needed (RFC 6750, 3).
     """
 
     status = 401
@@ -234,7 +240,7 @@ class BearerRefused(RequestRefused):
 
 
 class TooLarge(RequestRefused):
-    """The request is larger than anything this app has use for."""
+    """The request is larger than any that this app expects."""
 
     status = 413
     code = "too_large"

@@ -1,9 +1,9 @@
 """Keeps secrets out of every log line of this process.
 
-A filter on the root logger sees only what is logged on the root logger itself, and a filter on its handlers misses the
-handlers that come later: the Functions worker's, OpenTelemetry's. So the filter sits where every record of every logger
-is made: `logging.setLogRecordFactory`. What it does not see: attributes given by `extra=` (this app gives none), and
-what is written to stderr without logging.
+A filter on the root logger sees only records of that logger, and a filter on its handlers misses handlers that are
+added later: the Functions worker's, OpenTelemetry's. So records are cleaned where all of them are made, by
+`logging.setLogRecordFactory`. Not cleaned are attributes from `extra=` (this app has none), and what is written to
+stderr without logging.
 """
 
 import base64
@@ -18,7 +18,7 @@ from shared.settings import Settings
 
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 8
-# At DEBUG these write requests, responses and cache events; at WARNING what an operator wants to hear.
+# Below WARNING these log requests, responses and cache events.
 _CHATTY = ("azure", "msal", "urllib3")
 
 _NAMES = (
@@ -32,17 +32,17 @@ _PATTERNS = (
     r"(?i:(?P<code>\bcode['\"]?\s*[=:]\s*['\"]?))[^\s'\"&,;}]{20,}",
     r"(?i:(?P<scheme>\b(?:bearer|basic|sharedkey(?:lite)?)\s+))[A-Za-z0-9._~+/=:-]{20,}",
     r"\beyJ[\w-]{8,}\.[\w.-]+",
-    r"(?<![\w-])[\w-]{60,}",  # refresh tokens, codes, cookies: nothing that anybody reads is so long without a break
+    r"(?<![\w-])[\w-]{60,}",  # refresh tokens, codes, cookies: no plain word is so long
 )
 _KEPT = ("header", "colon", "name", "code", "scheme")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Redactor:
-    """Finds secrets in text: by their shape, by the name before them, and these very ones.
+    """Removes secrets from text: known values, and whatever has a secret's shape or a secret's name in front.
 
     Args:
-        secrets: known values, such as the client secret.
+        secrets: the known values, such as the client secret.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -50,7 +50,7 @@ class Redactor:
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Further known values, as they are and percent-encoded; those of a few characters would hit plain words."""
+        """Adds known values, plain and percent-encoded. Short ones are left out: they would match plain words."""
         long = {each for each in secrets if len(each) >= _SHORTEST_SECRET}
         self._secrets |= long | {quote(each, safe="") for each in long}
         known = (re.escape(each) for each in sorted(self._secrets, key=len, reverse=True))
@@ -58,14 +58,16 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text without secrets. Names in front of them stay."""
-        return self._pattern.sub(_without_secret, text)
+        return self._pattern.sub(lambda found: "".join(found[name] or "" for name in _KEPT) + REDACTED, text)
 
 
 class RedactingFactory:
     """Makes log records that hold no secret and no forged line.
 
+    An argument can't begin a new line, nor steer a terminal. A traceback with a secret is kept as clean text only.
+
     Args:
-        make: the factory that was there before.
+        make: the factory that was installed before.
     """
 
     def __init__(self, make: Any, redactor: Redactor) -> None:
@@ -75,35 +77,29 @@ class RedactingFactory:
     def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
         """See logging.setLogRecordFactory."""
         record: logging.LogRecord = self._make(*args, **kwargs)
-        self._clean_message(record)
-        if record.stack_info:
-            record.stack_info = self.redactor(record.stack_info)
-        if record.exc_info:
-            self._clean_exception(record)
-        return record
-
-    def _clean_message(self, record: logging.LogRecord) -> None:
-        """Handlers that group lines by their template keep it, unless the line held something."""
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - logging would print the arguments to stderr, secrets and all
             record.msg, record.args = f"a log message of {record.name} could not be put together", None
-            return
-        clean = self.redactor(_on_one_line(message, record) if record.args else message)
-        if clean != message:
-            record.msg, record.args = clean, None
-
-    def _clean_exception(self, record: logging.LogRecord) -> None:
-        """A traceback with a secret goes on as clean text only: handlers would print the exception itself."""
-        assert record.exc_info
-        text = logging.Formatter().formatException(record.exc_info)
-        clean = self.redactor(text)
-        if clean != text:
-            record.exc_info, record.exc_text = None, clean
+        else:
+            one_line = message
+            if record.args and not _CONTROL.search(str(record.msg)):
+                one_line = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", message)
+            clean = self.redactor(one_line)
+            if clean != message:  # else the template stays: some handlers group lines by it
+                record.msg, record.args = clean, None
+        if record.stack_info:
+            record.stack_info = self.redactor(record.stack_info)
+        if record.exc_info:
+            text = logging.Formatter().formatException(record.exc_info)
+            clean = self.redactor(text)
+            if clean != text:
+                record.exc_info, record.exc_text = None, clean
+        return record
 
 
 def install(settings: Settings) -> None:
-    """From now on, no log line of this process holds a secret. A second call adds what its settings hold."""
+    """Redacts all log records of this process from now on. Another call adds the secrets of its settings."""
     factory = logging.getLogRecordFactory()
     if isinstance(factory, RedactingFactory):
         factory.redactor.learn(secrets_of(settings))
@@ -114,21 +110,10 @@ def install(settings: Settings) -> None:
 
 
 def secrets_of(settings: Settings) -> set[str]:
-    """Every secret in the settings: the values marked so, the keys inside connection strings, the encryption keys."""
+    """All secrets in the settings: the values marked as secret, the keys in connection strings, the encryption keys."""
     values = {str(getattr(settings, each.name)) for each in fields(Settings) if each.metadata.get("secret")}
     parts = {part.partition("=")[2] for value in values if "AccountName=" in value for part in value.split(";")}
     named = {part for part in parts if len(part) >= 40 and "://" not in part}
     for key in settings.key_ring.keys.values():
         named |= {base64.urlsafe_b64encode(key).decode().rstrip("="), base64.b64encode(key).decode(), key.hex()}
     return values | named
-
-
-def _on_one_line(message: str, record: logging.LogRecord) -> str:
-    """An argument can't begin a new line, nor steer a terminal."""
-    if _CONTROL.search(str(record.msg)):
-        return message
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", message)
-
-
-def _without_secret(found: re.Match[str]) -> str:
-    return "".join(found[name] or "" for name in _KEPT) + REDACTED

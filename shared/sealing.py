@@ -1,7 +1,7 @@
 """Authenticated encryption for token caches and cookies, with a key ring that can be rotated while running.
 
-AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; one subkey a purpose, by HKDF-SHA256 (RFC 5869); the purpose
-and an owner (an account id, say) are associated data, so that a value opens only where it was sealed for.
+AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce, and one subkey per purpose, by HKDF-SHA256 (RFC 5869). The
+purpose and the owner (an account id, for instance) are associated data: a value opens for no other purpose or owner.
 
 A sealed value: version (1 byte, 1), length of the key id (1 byte), key id, nonce (12), ciphertext and tag.
 """
@@ -31,29 +31,34 @@ _MOST_INFLATED_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class KeyRing:
-    """Keys by id, newest first: the first seals, all of them open."""
+    """Keys by id, newest first. The first one seals, all of them open."""
 
     keys: Mapping[str, bytes] = field(repr=False)
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":
-        """`<key id>:<32 bytes, base64url>`, by comma, newest first.
+        """Parses `<key id>:<32 bytes in base64url>`, by comma, newest first.
 
         Raises:
-            ValueError: what is wrong, without the key.
+            ValueError: says what is wrong, without the key.
         """
         keys: dict[str, bytes] = {}
         for entry in filter(None, (part.strip() for part in text.split(","))):
             key_id, colon, encoded = entry.partition(":")
             if not colon or not re.fullmatch(r"[A-Za-z0-9._-]{1,40}", key_id) or key_id in keys:
                 raise ValueError("each key is <key id>:<base64url>, each key id once (letters, digits, . _ -)")
-            keys[key_id] = _decoded_key(key_id, encoded)
+            try:
+                keys[key_id] = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+            except (binascii.Error, ValueError):
+                keys[key_id] = b""
+            if len(keys[key_id]) != _KEY_BYTES:
+                raise ValueError(f"key {key_id!r} is not 32 bytes in base64url")
         if not keys:
             raise ValueError("at least one key is needed")
         return cls(keys)
 
     def seal(self, data: bytes, *, purpose: str, owner: str = "") -> bytes:
-        """`data` sealed with the newest key, for this purpose and owner only."""
+        """Seals `data` with the newest key, for this purpose and owner only."""
         key_id = next(iter(self.keys))
         nonce = os.urandom(_NONCE_BYTES)
         name = key_id.encode()
@@ -61,7 +66,7 @@ class KeyRing:
         return bytes([_VERSION, len(name)]) + name + nonce + sealed
 
     def open(self, sealed: bytes, *, purpose: str, owner: str = "") -> bytes:
-        """What was sealed for this purpose and owner.
+        """Opens what was sealed for this purpose and owner.
 
         Raises:
             SealError: `malformed`, `unknown_key` or `forged`.
@@ -77,11 +82,11 @@ class KeyRing:
             raise SealError("forged", key_id) from error
 
     def seal_text(self, text: str, *, purpose: str, owner: str = "") -> str:
-        """For cookies: base64url without padding, which the Functions host leaves as it is."""
+        """Seals a text, as base64url without padding: the Functions host escapes other characters in cookies."""
         return base64.urlsafe_b64encode(self.seal(text.encode(), purpose=purpose, owner=owner)).rstrip(b"=").decode()
 
     def open_text(self, text: str, *, purpose: str, owner: str = "") -> str:
-        """The opposite of `seal_text`. Raises SealError."""
+        """Opens what `seal_text` sealed. Raises SealError."""
         try:
             sealed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError) as error:
@@ -92,11 +97,14 @@ class KeyRing:
             raise SealError("malformed") from error
 
     def seal_cache(self, serialized: str, account_id: str) -> bytes:
-        """A serialized MSAL token cache, compressed and sealed for its owner."""
-        return self.seal(_deflated(serialized.encode()), purpose="token-cache", owner=account_id)
+        """Compresses (RFC 1950) a serialized MSAL token cache and seals it for its account."""
+        # zlib allocates and clears its tables for each cache: the usual 256 KiB take twice the time, and more memory.
+        deflate = zlib.compressobj(wbits=14, memLevel=6)
+        compressed = deflate.compress(serialized.encode()) + deflate.flush()
+        return self.seal(compressed, purpose="token-cache", owner=account_id)
 
     def open_cache(self, sealed: bytes, account_id: str) -> str:
-        """The serialized MSAL token cache of `account_id`. Raises SealError."""
+        """Opens the serialized MSAL token cache of `account_id`. Raises SealError."""
         opened = self.open(sealed, purpose="token-cache", owner=account_id)
         try:
             inflate = zlib.decompressobj()
@@ -109,35 +117,18 @@ class KeyRing:
 
 
 def new_key(key_id: str) -> str:
-    """A new entry for ENCRYPTION_KEYS."""
+    """A new entry for ENCRYPTION_KEYS, with a random key."""
     return f"{key_id}:{base64.urlsafe_b64encode(secrets.token_bytes(_KEY_BYTES)).rstrip(b'=').decode()}"
 
 
 def sealed_with(sealed: bytes) -> str:
-    """The id of the key that sealed a value; not secret, and not yet proven. Raises SealError("malformed")."""
+    """The id of the key that a sealed value names. Nothing is verified yet. Raises SealError("malformed")."""
     if len(sealed) < 2 or sealed[0] != _VERSION or len(sealed) < 2 + sealed[1] + _NONCE_BYTES + 16:
         raise SealError("malformed")
     try:
         return sealed[2 : 2 + sealed[1]].decode("ascii")
     except UnicodeDecodeError as error:
         raise SealError("malformed") from error
-
-
-def _deflated(serialized: bytes) -> bytes:
-    """RFC 1950, with tables of the size that some kilobytes need. zlib makes and clears them for each cache: the usual
-    ones, 256 KiB, take twice the time, and memory for each thread that seals."""
-    deflate = zlib.compressobj(wbits=14, memLevel=6)
-    return deflate.compress(serialized) + deflate.flush()
-
-
-def _decoded_key(key_id: str, encoded: str) -> bytes:
-    try:
-        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if len(key) != _KEY_BYTES:
-        raise ValueError(f"key {key_id!r} is not 32 bytes in base64url")
-    return key
 
 
 def _associated(purpose: str, owner: str) -> bytes:

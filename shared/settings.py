@@ -1,7 +1,7 @@
 """The one reader of the environment.
 
-`from_environment()` gives a frozen `Settings` or raises one `SettingsError` that lists everything that is wrong.
-Each field says its own name, parser and purpose, so that docs/settings.md can be held against this file.
+`from_environment()` returns a frozen `Settings`, or raises one `SettingsError` that lists everything that is wrong.
+Each field has its name, parser and purpose here; a test compares them with docs/settings.md.
 """
 
 import os
@@ -39,15 +39,22 @@ def setting(
     default: str | None = None,
     secret: bool = False,
 ) -> Any:
-    """A field of `Settings`: required when it has no default. The default is parsed like a value; "" means not set. A
-    secret is in no repr and, by shared/log_redaction.py, in no log."""
+    """A field of `Settings`.
+
+    Args:
+        name: the environment variable.
+        purpose: one line for docs and error messages.
+        parse: makes the value of the text. Raises ValueError with what is needed.
+        default: parsed like a value; "" means not set; None makes the setting required.
+        secret: leave the value out of the repr and, by shared/log_redaction.py, out of the log?
+    """
     metadata = {"name": name, "purpose": purpose, "parse": parse, "default": default, "secret": secret}
     return field(metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything the app can be told. Durations are timedeltas, URLs have no trailing slash, an unset text is ""."""
+    """The app's settings. Durations are timedeltas, URLs have no trailing slash, a text that is not set is ""."""
 
     client_id: str = setting("CLIENT_ID", "application (client) ID of the app registration")
     client_secret: str = setting("CLIENT_SECRET", "the app's client secret", default="", secret=True)
@@ -183,17 +190,17 @@ class Settings:
 
     @property
     def strict_rotation(self) -> bool:
-        """May a refresh token be used once only?"""
+        """Does a refresh token work only once?"""
         return (self.refresh_token_rotation or ("strict" if self.oidc_authority else "reusable")) == "strict"
 
     @property
     def authority_host(self) -> str:
-        """The host of the identity provider, without a port: MSAL's `environment` of what it files in a token cache."""
+        """The host of the identity provider, without a port: what MSAL calls `environment` in a token cache."""
         return urlsplit(self.authority or self.oidc_authority).hostname or ""
 
     @property
     def multi_tenant(self) -> bool:
-        """Does AUTHORITY let people of more than one tenant in?"""
+        """Does AUTHORITY admit people of more than one tenant?"""
         tenant = urlsplit(self.authority).path.strip("/").lower()
         return tenant in ("organizations", "common", "consumers")
 
@@ -208,12 +215,12 @@ class Settings:
 
     @property
     def redirect_uri(self) -> str:
-        """Where the tenant sends people back to; register exactly this one."""
+        """The redirect URI, to be registered for the app exactly like this."""
         return f"{self.base_url}/signin/callback"
 
 
 def from_environment() -> Settings:
-    """The settings of this process. Raises SettingsError."""
+    """Reads the settings of this process. Raises SettingsError."""
     return load(os.environ)
 
 
@@ -221,13 +228,13 @@ def load(environ: Mapping[str, str]) -> Settings:
     """The settings in `environ`.
 
     Raises:
-        SettingsError: with one line for each thing that is missing, malformed or contradictory.
+        SettingsError: one line per setting that is missing or malformed, or contradicts another.
     """
     problems: list[str] = []
     values: dict[str, Any] = {}
     for each in fields(Settings):
         try:
-            values[each.name] = _value(each, environ.get(each.metadata["name"], "").strip())
+            values[each.name] = _parsed(each, environ.get(each.metadata["name"], "").strip())
         except ValueError as error:
             problems.append(f"{each.metadata['name']}: {error} ({each.metadata['purpose']})")
     problems += _contradictions(environ)
@@ -236,7 +243,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     return Settings(**values)
 
 
-def _value(each: Field[Any], text: str) -> Any:
+def _parsed(each: Field[Any], text: str) -> Any:
+    """The value of one setting. Raises ValueError."""
     if text.startswith(_KEY_VAULT_REFERENCE):
         raise ValueError(
             "a Key Vault reference that did not resolve: check the secret's name, and the identity's role on the vault"
@@ -251,6 +259,8 @@ def _value(each: Field[Any], text: str) -> Any:
 
 
 def _contradictions(environ: Mapping[str, str]) -> list[str]:
+    """What is wrong with settings of which exactly one, or at least one, is needed."""
+
     def given(*names: str) -> list[str]:
         return [name for name in names if environ.get(name, "").strip()]
 
@@ -273,7 +283,7 @@ def _contradictions(environ: Mapping[str, str]) -> list[str]:
 
 
 def documented() -> list[tuple[str, str, str]]:
-    """Name, default ("" is none, "required" is no default) and purpose of every setting, for docs and tests."""
+    """Name, default ("" for none; "required") and purpose of every setting, for docs and tests."""
     rows = []
     for each in fields(Settings):
         default = each.metadata["default"]

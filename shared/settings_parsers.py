@@ -1,4 +1,4 @@
-"""How the text of a setting becomes a value: each parser raises ValueError with what would do, never with the value."""
+"""Parsers of settings. Each takes a text, or raises ValueError that says what is needed and never holds the value."""
 
 import re
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def duration(text: str) -> timedelta:
 
 
 def https_url(text: str) -> str:
-    """An https URL without a trailing slash; plain http is taken on this machine only."""
+    """An https URL without a trailing slash; http for localhost only."""
     url = urlsplit(text.strip())
     local = url.scheme == "http" and url.hostname in _LOCAL_HOSTS
     if not url.hostname or url.query or url.fragment or url.username or not (url.scheme == "https" or local):
@@ -54,7 +54,7 @@ def _refuse_cosmos(host: str) -> None:
 
 
 def authority_url(text: str) -> str:
-    """An https URL with a tenant in its path: MSAL takes no other."""
+    """An https URL with a path. MSAL takes no other, for OIDC_AUTHORITY either (`canonicalize`, msal/authority.py)."""
     url = https_url(text)
     if urlsplit(url).scheme != "https" or not urlsplit(url).path.strip("/"):
         raise ValueError("https://<host>/<tenant id, domain, or organizations> is needed")
@@ -62,7 +62,7 @@ def authority_url(text: str) -> str:
 
 
 def scopes(text: str) -> tuple[str, ...]:
-    """Scopes by space or comma, in order, without those that MSAL adds itself (it refuses them from us)."""
+    """Scopes by space or comma, in order, without those that MSAL adds itself and refuses as arguments."""
     wanted = dict.fromkeys(part for part in re.split(r"[\s,]+", text) if part and part.lower() not in RESERVED_SCOPES)
     if not wanted:
         raise ValueError("name at least one scope, for instance User.Read")
@@ -70,7 +70,7 @@ def scopes(text: str) -> tuple[str, ...]:
 
 
 def scope_name(text: str) -> str:
-    """A scope of this app's own API, without the resource before it."""
+    """The name of a scope of this app's own API, without the resource in front."""
     name = text.strip().rpartition("/")[2]
     if not re.fullmatch(r"[\w.\-]{1,120}", name):
         raise ValueError("the name of a scope is needed, for instance access_as_user")
@@ -78,7 +78,7 @@ def scope_name(text: str) -> str:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Origins by space or comma, as browsers send them (RFC 6454). No wildcard: each is named."""
+    """Origins by space or comma, as browsers send them (RFC 6454). There is no wildcard."""
     found = tuple(dict.fromkeys(https_url(part) for part in re.split(r"[\s,]+", text) if part))
     if any(urlsplit(each).path for each in found):
         raise ValueError("origins without a path are needed, for instance https://app.contoso.com")
@@ -86,7 +86,7 @@ def origins(text: str) -> tuple[str, ...]:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Values by space or comma, lower case."""
+    """Words by space or comma, in lower case."""
     return tuple(part.lower() for part in re.split(r"[\s,]+", text) if part)
 
 
@@ -109,8 +109,8 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def ncrontab(text: str) -> str:
-    """Six fields, seconds first. The Functions host reads the schedule itself; this only catches what it would
-    refuse."""
+    """Six fields, seconds first ("Timer trigger for Azure Functions": NCRONTAB expressions). The Functions host parses
+    them."""
     if len(text.split()) != 6:
         raise ValueError("an NCRONTAB expression with six fields is needed, for instance 0 */5 * * * *")
     return text.strip()

@@ -1,6 +1,6 @@
-"""Spans and metrics, by OpenTelemetry's API. Without an SDK in the process all of it does nothing, at almost no cost.
+"""Spans and metrics, by OpenTelemetry's API. Without an SDK in the process they do nothing, at almost no cost.
 
-Who exports them is not decided here: docs/operations.md. No span and no metric names a person.
+docs/operations.md says how to export them. No span and no metric names a person.
 """
 
 import time
@@ -41,22 +41,29 @@ _invocation: ContextVar[Invocation | None] = ContextVar("invocation", default=No
 
 
 @contextmanager
-def sweep() -> Iterator[Callable[[int, Mapping[str, int], float, float, str], None]]:
-    """A span around a sweep. Call what it gives with slots, people by outcome, seconds, the seconds by which the most
-    overdue person was late, and why it stopped early ("" when it didn't)."""
-    with _tracer.start_as_current_span("sweep") as span:
+def sweep() -> Iterator[None]:
+    """A span around a sweep."""
+    with _tracer.start_as_current_span("sweep"):
+        yield
 
-        def note(slots: int, counts: Mapping[str, int], seconds: float, oldest_overdue: float, stopped: str) -> None:
-            span.set_attribute("understudy.slots", slots)
-            for outcome, count in counts.items():
-                span.set_attribute(f"understudy.people.{outcome}", count)
-                _people.add(count, {"understudy.outcome": outcome})
-            if stopped:
-                span.set_status(trace.StatusCode.ERROR, stopped)
-            _seconds.record(seconds)
-            _overdue.set(oldest_overdue)
 
-        yield note
+def record_sweep(*, slots: int, people: Mapping[str, int], seconds: float, oldest_overdue: float, stopped: str) -> None:
+    """Writes a sweep's result to its span, which is the current one, and to the metrics.
+
+    Args:
+        people: by outcome.
+        oldest_overdue: seconds by which the most overdue person was late.
+        stopped: why the sweep ended early; "" when it didn't.
+    """
+    span = trace.get_current_span()
+    span.set_attribute("understudy.slots", slots)
+    for outcome, count in people.items():
+        span.set_attribute(f"understudy.people.{outcome}", count)
+        _people.add(count, {"understudy.outcome": outcome})
+    if stopped:
+        span.set_status(trace.StatusCode.ERROR, stopped)
+    _seconds.record(seconds)
+    _overdue.set(oldest_overdue)
 
 
 @contextmanager
@@ -104,8 +111,8 @@ def carried(function: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def of_request(headers: Mapping[str, str]) -> Iterator[None]:
-    """What is done for this request belongs to the caller's trace (W3C Trace Context), unless the Functions worker has
-    set one already: then that is the caller's child."""
+    """Continues the caller's trace (W3C Trace Context) while a request is handled. When the Functions worker has set a
+    current span already, that span is the caller's child, and nothing is changed."""
     if trace.get_current_span().get_span_context().is_valid:
         yield
         return
@@ -126,7 +133,7 @@ def outgoing() -> dict[str, str]:
 
 @contextmanager
 def token_request(grant: str) -> Iterator[Callable[[int], None]]:
-    """Times one token request. Call what it gives with the answer's status; not called, there was no answer."""
+    """Measures one token request. Call the yielded function with the answer's status; without a call, none came."""
     began = time.perf_counter()
     results = ["no_answer"]
     try:
@@ -137,6 +144,6 @@ def token_request(grant: str) -> Iterator[Callable[[int], None]]:
 
 
 def storage_answered(response: Any, *_: Any, **__: Any) -> None:
-    """A hook for `requests`: one answer of the storage account."""
+    """Measures one answer of the storage account. A response hook for `requests`."""
     attributes = {"understudy.method": str(response.request.method), "understudy.result": str(response.status_code)}
     _storage_seconds.record(response.elapsed.total_seconds(), attributes)

@@ -1,4 +1,4 @@
-"""MSAL's "unified schema" of a token cache: what the SDK reads from one without asking. No MSAL here."""
+"""Checks that a text is a token cache in MSAL's "unified schema". Does not import MSAL."""
 
 import json
 from typing import Any
@@ -19,20 +19,19 @@ _DEEPEST_VALUE = 8
 def check_token_cache(text: str) -> None:
     """Raises ValueError unless `text` is a cache in MSAL's unified schema: sections of entries by key.
 
-    Every entry has the fields that MSAL reads without asking, in the types that it expects (token_cache.py and
-    application.py of MSAL for Python 1.39). Sections and fields that MSAL doesn't read may hold anything, nested a few
-    levels deep: MSAL writes them back, by a recursion of its own.
+    Every entry must have the fields that MSAL reads without a check, in the types that it expects (token_cache.py and
+    application.py of MSAL for Python 1.39). Sections and fields that MSAL doesn't read may hold anything, but nested
+    only a few levels deep: MSAL writes them back recursively.
     """
     try:
         content = json.loads(text)
     except RecursionError as error:
         raise ValueError("a token cache is not nested so deeply") from error
-    if not isinstance(content, dict) or not all(_is_section(*each) for each in content.items()):
+    if not isinstance(content, dict):
         raise ValueError("not a token cache")
-
-
-def _is_section(name: str, section: object) -> bool:
-    return isinstance(section, dict) and all(_is_entry(name, entry) for entry in section.values())
+    for name, section in content.items():
+        if not isinstance(section, dict) or not all(_is_entry(name, entry) for entry in section.values()):
+            raise ValueError("not a token cache")
 
 
 def _is_entry(section: str, entry: object) -> bool:
@@ -43,7 +42,7 @@ def _is_entry(section: str, entry: object) -> bool:
         all(isinstance(entry.get(name), str) for name in _NEEDED.get(section, ()))
         and all(isinstance(entry.get(name), str | None) for name in _OPTIONAL)
         and all(_is_time(entry.get(name, "0")) for name in times)
-        # MSAL asserts it before it removes a token.
+        # MSAL asserts this before it removes a token.
         and ("secret" not in _NEEDED.get(section, ()) or entry.get("credential_type") == section)
         and _is_sendable(entry)
     )
@@ -54,7 +53,8 @@ def _is_time(value: object) -> bool:
 
 
 def _is_sendable(entry: dict[str, Any]) -> bool:
-    """Tokens are printable ASCII (RFC 6749, appendix A). MSAL sends the account's id in the header X-AnchorMailbox."""
+    """Can the token and the account's id be sent? Tokens are printable ASCII (RFC 6749, appendix A). MSAL sends the id
+    in the header X-AnchorMailbox."""
     secret, account = str(entry.get("secret", "")), str(entry.get("home_account_id", ""))
     return (
         secret.isascii() and secret.isprintable() and account.isprintable() and all(each < "\u0100" for each in account)

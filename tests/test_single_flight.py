@@ -38,7 +38,7 @@ def test_requests_at_once_on_two_instances_redeem_once(
     def ask(number: int) -> str:
         together.wait()
         app = apps[number % 2]
-        return app.access.token(stored(app, account))
+        return app.access.acquire_token(stored(app, account))
 
     with ThreadPoolExecutor(8) as threads:
         tokens = set(threads.map(ask, range(8)))
@@ -54,7 +54,7 @@ def test_steady_state_costs_no_storage_call(make_services: MakeServices, sample_
     sample_tenant.change_settings(access_token_lifetime=3600)
     app = make_services()
     account = sign_in(app)
-    assert app.access.token(account)
+    assert app.access.acquire_token(account)
     assert stored(app, account) == account
     assert stored(app, account).etag == account.etag
 
@@ -72,7 +72,7 @@ def test_strict_sweep_and_browser_redeem_once(make_services: MakeServices, sampl
     clock.move(minutes=6)
     with ThreadPoolExecutor(1) as thread:
         swept = thread.submit(lambda: Sweep(sweeping, tasks=()).run(due_slots(sweeping.store, clock())))
-        tokens = {browsing.access.token(stored(browsing, account)) for _ in range(3)}
+        tokens = {browsing.access.acquire_token(stored(browsing, account)) for _ in range(3)}
         record = swept.result()
     log = sample_tenant.log()
     assert (log["refresh_tokens_redeemed"], log["families_revoked"]) == (1, 0)
@@ -120,10 +120,10 @@ def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices) -> None:
         clock.move(seconds=seconds)
 
     with pytest.raises(TryLater, match="busy"):
-        waiting(app, wait).token(leased)
+        waiting(app, wait).acquire_token(leased)
     assert sum(waits) < LEASE.total_seconds()
     clock.move(seconds=LEASE.total_seconds())
-    assert waiting(app, wait).token(leased)
+    assert waiting(app, wait).acquire_token(leased)
 
 
 def test_waiting_ends_when_the_person_signs_out(make_services: MakeServices) -> None:
@@ -136,7 +136,7 @@ def test_waiting_ends_when_the_person_signs_out(make_services: MakeServices) -> 
         app.store.delete(account.account_id)
 
     with pytest.raises(NotSignedIn):
-        waiting(app, sign_out).token(leased)
+        waiting(app, sign_out).acquire_token(leased)
     assert app.store.get(account.account_id) is None
 
 
@@ -146,7 +146,7 @@ def test_sign_out_while_redeeming_is_not_undone(make_services: MakeServices, sam
     account = sign_in(app)
     sample_tenant.change_settings(latency=0.5)
     with ThreadPoolExecutor(1) as thread:
-        asked = thread.submit(app.access.token, account)
+        asked = thread.submit(app.access.acquire_token, account)
         wait_until(lambda: stored(app, account).lease is not None, "the request takes the lease")
         app.store.delete(account.account_id)
         with pytest.raises(NotSignedIn):
@@ -162,7 +162,7 @@ def test_new_sign_in_while_redeeming_is_not_overwritten(
     account = sign_in(app)
     sample_tenant.change_settings(latency=0.5)
     with ThreadPoolExecutor(1) as thread:
-        asked = thread.submit(app.access.token, account)
+        asked = thread.submit(app.access.acquire_token, account)
         wait_until(lambda: stored(app, account).lease is not None, "the request takes the lease")
         newer = sign_in(app)
         assert asked.result()
@@ -175,11 +175,11 @@ def test_refusal_on_a_request_sets_aside_and_says_why(make_services: MakeService
     account = sign_in(app)
     sample_tenant.change_person(ADA, state="revoked")
     with pytest.raises(SignInRequired, match="50173"):
-        app.access.token(account)
+        app.access.acquire_token(account)
     after = stored(app, account)
     assert after.state is State.NEEDS_SIGN_IN
     with pytest.raises(SignInRequired, match="50173"):
-        app.access.token(after)
+        app.access.acquire_token(after)
     assert sample_tenant.log()["refused"] == 1
 
 
@@ -191,10 +191,10 @@ def test_trouble_on_a_request_touches_nobody_and_frees_the_lease(
     account = sign_in(app)
     sample_tenant.add_fault("token", "status", status=503, times=1)
     with pytest.raises(TryLater, match="http_503"):
-        app.access.token(account)
+        app.access.acquire_token(account)
     after = stored(app, account)
     assert (after.state, after.failure, after.lease) == (State.ACTIVE, None, None)
-    assert app.access.token(after)
+    assert app.access.acquire_token(after)
 
 
 def test_me_reads_once_and_writes_nothing_in_the_steady_state(

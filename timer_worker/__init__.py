@@ -1,1 +1,1 @@
-"""Acts for people while they are away: the timer, the sweep, and the tasks it runs in their name."""
+"""The timer, the sweep, and the tasks that it runs in people's names while they are away."""

@@ -1,5 +1,4 @@
-"""Rows that wait to be written together: never more than a transaction takes, never longer than a quarter of a
-second."""
+"""Collects rows that are written together: as many as one transaction takes, or what comes in a quarter of a second."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +11,7 @@ T = TypeVar("T")
 
 
 class Batch(Generic[T]):
-    """Collects items until they are due.
+    """Collects items until they must be written.
 
     Args:
         clock: seconds that only grow.
@@ -27,14 +26,14 @@ class Batch(Generic[T]):
         return len(self._items)
 
     def add(self, item: T) -> None:
-        """One more; the first starts the clock."""
+        """Adds an item. The first one starts the clock."""
         if not self._items:
             self._since = self._clock()
         self._items.append(item)
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the batch must be written: 0 when it is due, None when it is empty."""
+        """The time until the batch must be written: 0.0 when it must be now, None when it is empty."""
         if not self._items:
             return None
         if len(self._items) >= _MOST:
@@ -42,6 +41,6 @@ class Batch(Generic[T]):
         return max(self._since + _LONGEST_SECONDS - self._clock(), 0.0)
 
     def take(self) -> list[T]:
-        """All items; the batch is empty afterwards."""
+        """Removes and returns all items."""
         items, self._items = self._items, []
         return items

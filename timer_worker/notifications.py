@@ -1,7 +1,7 @@
-"""Tells whoever listens on the queue `sign-in-required` that a person must come back. See docs/notifications.md.
+"""Sends a message to the queue `sign-in-required` for each person who must sign in again. See docs/notifications.md.
 
-A message is sent first and noted on the account (`NotifiedAt`) afterwards. Until it is noted, the account stays due:
-after a crash in between the next sweep sends the same message, with the same id.
+The message is sent first and noted on the account (`NotifiedAt`) afterwards. Until it is noted, the account stays due:
+after a crash in between, the next sweep sends the message again, with the same id.
 """
 
 import hashlib
@@ -24,16 +24,16 @@ logger = logging.getLogger(__name__)
 
 
 def is_owed(account: Account) -> bool:
-    """Must this person sign in again, and has nobody been told?"""
+    """Must this person sign in again, and was no message sent yet?"""
     return _unannounced(account) is not None
 
 
 def send(accounts: Iterable[Account], app: Services) -> list[Account]:
-    """One message for each account that is owed one; gives those accounts back, noted but not yet saved.
+    """Sends one message per account that is owed one. Returns these accounts with the time noted, to be saved.
 
-    Stops when the queue fails: who is left stays owed.
+    Stops when the queue fails; the other messages stay owed.
     """
-    told = []
+    sent = []
     for account in accounts:
         failure = _unannounced(account)
         if failure is None:
@@ -43,12 +43,12 @@ def send(accounts: Iterable[Account], app: Services) -> list[Account]:
         except StoreUnavailable as error:
             logger.error("a notification could not be sent; the next sweep tries again: %s", error)
             break
-        told.append(replace(account, failure=replace(failure, notified_at=app.now())))
-    return told
+        sent.append(replace(account, failure=replace(failure, notified_at=app.now())))
+    return sent
 
 
 def message_id(account_id: str, failure: Failure) -> str:
-    """The same for every message about one person's one absence: from the account and the failure's first time."""
+    """The id of a message, by the account and the failure's first time: the same for all messages about one failure."""
     return hashlib.sha256(f"{account_id} {failure.first_at.isoformat()}".encode()).hexdigest()[:32]
 
 

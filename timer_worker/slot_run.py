@@ -1,5 +1,5 @@
-"""One slot of a sweep: hands those who are due to the worker threads, saves what comes back in batches, has their tasks
-done, and saves again."""
+"""Sweeps one slot: worker threads acquire tokens for the accounts that are due, the tokens are saved in batches, worker
+threads do the tasks, and the results are saved in batches."""
 
 import logging
 import queue
@@ -19,17 +19,22 @@ from timer_worker.saving import save_turns
 from timer_worker.tasks import Task
 from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_that_failed
 
-_IN_FLIGHT_PER_THREAD = 2  # no thread waits for work while the next slot is read
+_IN_FLIGHT_PER_THREAD = 2  # so threads have work while the next page is read
 _LEASES_AT_A_TIME = 64
 _LEASE = timedelta(seconds=60)
-_GRACE_SECONDS = 5.0  # Graph calls end at a task's limit; what still runs after this is left behind
+_GRACE_SECONDS = 5.0  # beyond the tasks' limits, at which Graph calls end; then the tasks count as failed
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class _Running:
-    """Somebody's tasks in a worker thread. The clock starts when the thread does."""
+    """One person's tasks in a worker thread.
+
+    Attributes:
+        limit: seconds for all of them.
+        began: when the thread began; None while they wait for one.
+    """
 
     turn: Turn
     limit: float
@@ -44,8 +49,8 @@ class SlotRun:
     """Sweeps one claimed slot.
 
     Args:
-        progress: of the sweep that this slot is part of.
-        slot: its name.
+        progress: the state of the whole sweep.
+        slot: the slot's name.
     """
 
     def __init__(self, progress: Progress, slot: str, tasks: Sequence[Task]) -> None:
@@ -61,67 +66,57 @@ class SlotRun:
         self._failure: StoreError | None = None
 
     def run(self) -> None:
-        """Returns when everybody who is due had their turn, or the sweep must stop.
+        """Sweeps until all who are due had their turn, or the sweep must stop.
 
-        A turn that began is completed and saved as far as it goes, even when the storage fails meanwhile: a redeemed
-        token must not be forgotten.
+        A turn that began is completed and saved, if that is possible, even when the storage fails meanwhile: a redeemed
+        token must not get lost.
 
         Raises:
-            StoreError: the storage failed. Whoever was not saved is still due.
+            StoreError: the storage failed. Accounts that were not saved are still due.
         """
         try:
             with self._progress.handing_out:
                 self._hand_out_turns()
         except StoreError as error:
-            self._fail(error)
+            self._failure = self._failure or error
         while self._acquiring or self._running or len(self._tokens) or len(self._results):
-            self._step()
+            self._handle_next_event()
         if self._failure:
             raise self._failure
 
     def _hand_out_turns(self) -> None:
         most = _IN_FLIGHT_PER_THREAD * self._app.settings.sweep_concurrency
-        for account in self._due():
+        for account in self._take_due():
             while self._acquiring + len(self._running) >= most:
-                self._step()
+                self._handle_next_event()
             if self._failure or self._progress.must_stop():
                 break
             if not self._progress.is_skipped(account):
                 self._acquiring += 1
                 self._app.workers.submit(telemetry.carried(self._acquire), account)
 
-    def _fail(self, error: StoreError) -> None:
-        """No further token is asked for in this slot."""
-        self._failure = self._failure or error
+    def _take_due(self) -> Iterator[Account]:
+        """Yields the accounts whose turn it is; with strict rotation, after taking their leases.
 
-    def _due(self) -> Iterator[Account]:
-        """Everybody whose turn it is, with our lease where refresh tokens can be used only once."""
-        for page in self._app.store.due(self._slot, self._app.now()):
-            ready = [account for account in page if not self._put_off(account)]
-            if self._app.settings.strict_rotation:
-                for start in range(0, len(ready), _LEASES_AT_A_TIME):
-                    yield from self._take_leases(ready[start : start + _LEASES_AT_A_TIME])
-            else:
-                yield from ready
-
-    def _put_off(self, account: Account) -> bool:
-        """Does what must be done for somebody who has no turn now; False for somebody who has.
-
-        Whoever was set aside is due for their notification, or when their retention is over: the row is deleted then,
-        with the ETag as read. Nobody is acted for whose tenant was taken off ALLOWED_TENANTS; they are looked at again
-        after each interval.
+        The others that are due have no turn. An account that was set aside gets its notification; when its retention is
+        over, its row is deleted, with the ETag as read. An account whose tenant is no longer in ALLOWED_TENANTS is due
+        again after an interval.
         """
-        if not self._app.settings.admits(account.tenant_id):
-            self._app.store.touch_many([replace(account, due_at=self._app.now() + self._app.settings.sweep_every)])
-        elif not account.is_set_aside:
-            return False
-        elif self._app.lifecycle.is_over(account, self._app.now()):
-            self._delete(account)
-        elif notifications.is_owed(account):
-            self._notify([account])
-        else:
-            self._app.store.touch_many([self._app.lifecycle.defer_until_retention(account)])
-        return True
+        store, lifecycle, settings = self._app.store, self._app.lifecycle, self._app.settings
+        for page in store.due(self._slot, self._app.now()):
+            ready = []
+            for account in page:
+                if not settings.admits(account.tenant_id):
+                    store.touch_many([replace(account, due_at=self._app.now() + settings.sweep_every)])
+                elif not account.is_set_aside:
+                    ready.append(account)
+                elif lifecycle.is_past_retention(account, self._app.now()):
+                    self._delete(account)
+                elif notifications.is_owed(account):
+                    self._notify([account])
+                else:
+                    store.touch_many([lifecycle.defer_until_retention(account)])
+            yield from self._take_leases(ready) if settings.strict_rotation else ready
 
     def _delete(self, account: Account) -> None:
         try:
@@ -131,43 +126,45 @@ class SlotRun:
         self._progress.count_as("deleted")
 
     def _take_leases(self, accounts: list[Account]) -> Iterator[Account]:
-        """Those whose lease we could take, in one transaction. With strict rotation nobody else may redeem
-        meanwhile."""
-        now = self._app.now()
-        lease = Lease(secrets.token_hex(8), now + _LEASE)
-        free = [replace(each, lease=lease) for each in accounts if not (each.lease and each.lease.until > now)]
-        for result in self._app.store.touch_many(free):
-            if isinstance(result, Account):
-                yield result
-            elif not isinstance(result, Conflict):
-                raise result
+        """Takes leases, some per transaction, and yields the accounts that have ours. Nobody else redeems their refresh
+        tokens meanwhile."""
+        for start in range(0, len(accounts), _LEASES_AT_A_TIME):
+            now = self._app.now()
+            lease = Lease(secrets.token_hex(8), now + _LEASE)
+            some = accounts[start : start + _LEASES_AT_A_TIME]
+            free = [replace(each, lease=lease) for each in some if not (each.lease and each.lease.until > now)]
+            for result in self._app.store.touch_many(free):
+                if isinstance(result, Account):
+                    yield result
+                elif not isinstance(result, Conflict):
+                    raise result
 
     def _acquire(self, account: Account) -> None:
-        """In a worker thread. Always posts an event, even on failure; `run()` would otherwise block forever."""
+        """Runs in a worker thread. Always posts an event, even on failure; `run()` would otherwise block forever."""
         turn = None
         try:
             if self._failure is None:
                 turn = self._progress.take_turn(account)
-        except Exception:  # one person's turn never ends the others'
+        except Exception:  # a fault in one person's turn must not end the others'
             logger.exception("a person's turn failed in an unexpected way")
             turn = turn_that_failed(account, self._app)
         finally:
             self._events.put(turn)
 
     def _do_tasks(self, running: _Running, tasks: list[Task]) -> None:
-        """In a worker thread."""
+        """Runs in a worker thread. Always posts an event: `do_tasks` catches what a task raises."""
         running.began = time.monotonic()
         self._events.put(do_tasks(running.turn, tasks, self._app))
 
-    def _step(self) -> None:
-        """Waits for one event, or until a batch must be written."""
+    def _handle_next_event(self) -> None:
+        """Waits for a turn from a worker thread, or until tasks are late or a batch must be saved, and handles that."""
         if self._acquiring or self._running:
             waits = [self._tokens.seconds_left, self._results.seconds_left]
             waits += [running.seconds_left for running in self._running.values()]
             try:
-                self._take(self._events.get(timeout=min((each for each in waits if each is not None), default=1.0)))
+                self._accept(self._events.get(timeout=min((each for each in waits if each is not None), default=1.0)))
             except queue.Empty:
-                self._leave_late_tasks_behind()
+                self._time_out_late_tasks()
         nothing_comes = not self._acquiring and not self._running
         if self._tokens.seconds_left == 0 or (nothing_comes and len(self._tokens)):
             self._save_tokens()
@@ -175,31 +172,32 @@ class SlotRun:
             for turn in self._save(self._results.take()):
                 self._progress.count(turn)
 
-    def _take(self, turn: Turn | None) -> None:
+    def _accept(self, turn: Turn | None) -> None:
+        """Takes a turn from a worker thread. Tasks that come back late have been counted already."""
         if turn is None:
             self._acquiring -= 1
-        elif turn.tasks_done:
-            if self._running.pop(turn.after.account_id, None):
-                self._finish(turn)
-        else:
+        elif not turn.tasks_done:
             self._acquiring -= 1
             self._tokens.add(turn)
+        elif self._running.pop(turn.after.account_id, None):
+            self._finish(turn)
 
-    def _leave_late_tasks_behind(self) -> None:
+    def _time_out_late_tasks(self) -> None:
+        """Goes on without tasks that are late. Their threads can't be ended."""
         late = [key for key, running in self._running.items() if running.seconds_left == 0]
         for key in late:
             logger.error("somebody's tasks ran out of time and are left behind")
             self._finish(time_out_tasks(self._running.pop(key).turn, self._app))
 
     def _finish(self, turn: Turn) -> None:
+        """Counts a turn whose tasks are done, after it was saved if they changed anything."""
         if turn.changed:
             self._results.add(turn)
         else:
             self._progress.count(turn)
 
     def _save_tokens(self) -> None:
-        """The first batch: tokens are saved before any task begins. A lease is kept while tasks may need a fresher
-        token."""
+        """Saves tokens, and then begins the tasks. The lease is kept meanwhile, as a task may need a fresher token."""
         turns = [
             replace(turn, after=replace(turn.after, lease=turn.before.lease)) if self._tasks_of(turn) else turn
             for turn in self._tokens.take()
@@ -217,11 +215,15 @@ class SlotRun:
         return applicable(turn.after, self._tasks) if turn.access_token else []
 
     def _save(self, turns: list[Turn]) -> Iterator[Turn]:
-        """The turns as they are saved. Those that lost against somebody else's write are counted and left out."""
+        """Saves turns, and yields those that were saved.
+
+        A turn that lost against another write is counted and left out. An unreadable row past its retention is deleted.
+        A failure of the storage is kept for the end of `run`.
+        """
         now = self._app.now()
         remaining = []
         for turn in turns:
-            if turn.outcome is Outcome.UNREADABLE and self._app.lifecycle.is_over(turn.after, now):
+            if turn.outcome is Outcome.UNREADABLE and self._app.lifecycle.is_past_retention(turn.after, now):
                 self._delete(turn.before)
             else:
                 remaining.append(turn)
@@ -230,7 +232,7 @@ class SlotRun:
             if isinstance(result, Conflict):
                 self._progress.count(replace(turn, verdict=Verdict(Outcome.CONFLICT)))
             elif isinstance(result, StoreError):
-                self._fail(result)
+                self._failure = self._failure or result  # no further turn begins in this slot
             else:
                 if notifications.is_owed(result):
                     set_aside.append(result)
@@ -238,7 +240,7 @@ class SlotRun:
         self._notify(set_aside)
 
     def _notify(self, accounts: list[Account]) -> None:
-        """Sends each notification, then notes it on the account. A row that changed meanwhile is left as it is."""
-        told = notifications.send(accounts, self._app)
-        if told:
-            self._app.store.save_many([self._app.lifecycle.defer_until_retention(account) for account in told])
+        """Sends notifications, then notes them on the accounts. A row that changed meanwhile is left as it is."""
+        notified = notifications.send(accounts, self._app)
+        if notified:
+            self._app.store.save_many([self._app.lifecycle.defer_until_retention(account) for account in notified])

@@ -1,8 +1,8 @@
-"""The sweep: acts for everybody who is due, slot by slot, all slots over one pool of threads.
+"""The sweep: acts for all people who are due, slot by slot. All slots share one pool of threads.
 
-For each slot: claim it, page through who is due, acquire silently, save the tokens in batches, then run the tasks, and
-save what they changed with the ETags that the first batch returned. At last write the slot's true next time, unless
-somebody lowered it meanwhile.
+For each slot: claim it, read the accounts that are due, acquire silently, save the tokens in batches, run the tasks,
+and save what they changed with the ETags that the first save returned. At last write the slot's exact next time, unless
+the hint was lowered meanwhile.
 """
 
 import logging
@@ -23,10 +23,10 @@ from timer_worker.progress import Progress
 from timer_worker.slot_run import SlotRun
 from timer_worker.tasks import TASKS, Task, scopes_nobody_is_asked_for
 
-CLAIM = timedelta(minutes=10)  # a crashed sweep's slot falls due again by itself after this
+CLAIM = timedelta(minutes=10)  # after a crash, the slot is due again when this is over
 TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout and CLAIM are longer
 LONGEST_WAIT_SECONDS = 10.0  # for a slot from the queue
-_SLOTS_AT_A_TIME = 4  # one hands out turns, the others see theirs through: more only hold more rows in memory
+_SLOTS_AT_A_TIME = 4  # one hands out turns, the others complete theirs: more would only hold more rows in memory
 _UNEVENTFUL = {Outcome.FRESH.value, Outcome.CACHED.value, Outcome.CONFLICT.value, "deleted"}
 _MOST_REASONS = 5
 
@@ -34,11 +34,12 @@ logger = logging.getLogger(__name__)
 
 
 class Sweep:
-    """One pass over some slots.
+    """One sweep over some slots.
 
     Args:
-        tasks: the background work.
-        time_limit, longest_wait: see Progress.
+        tasks: the background work to do for each person.
+        time_limit: no turn begins later than this after the start.
+        longest_wait: seconds. When the tenant asks for a longer pause, the sweep ends and sets `resume_after`.
     """
 
     def __init__(
@@ -56,27 +57,37 @@ class Sweep:
         self._storage_failure = ""
 
     def run(self, slots: Sequence[Slot]) -> SweepRecord | None:
-        """Sweeps these slots and keeps a record. None when there was no slot, or somebody else had them all."""
+        """Sweeps these slots. Returns the record, which is stored; None when no slot could be claimed.
+
+        Raises nothing when the storage fails: the record says so in `stopped`.
+        """
         if not slots:
             return None
         for task, scope in scopes_nobody_is_asked_for(self._tasks, self._app.settings.scopes):
             logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
-        with telemetry.sweep() as note:
+        with telemetry.sweep():
             claims = [claim for claim in map(self._claim, slots) if claim]
             if not claims and not self._storage_failure:
                 return None
             with ThreadPoolExecutor(_SLOTS_AT_A_TIME, thread_name_prefix="slot") as threads:
                 list(threads.map(telemetry.carried(self._run_slot), claims))
             record = self._keep_record(len(claims))
-            note(record.slots, record.counts, record.seconds, record.oldest_overdue, record.stopped)
+            telemetry.record_sweep(
+                slots=record.slots,
+                people=record.counts,
+                seconds=record.seconds,
+                oldest_overdue=record.oldest_overdue,
+                stopped=record.stopped,
+            )
         return record
 
     @property
     def resume_after(self) -> float | None:
-        """Seconds after which the sweep shall go on, because the tenant asked for a pause; None when it is through."""
+        """Seconds after which the rest must be swept, as the tenant asked for a pause; None when nothing is left."""
         return self._progress.resume_after
 
     def _claim(self, slot: Slot) -> Slot | None:
+        """Claims a slot. Returns None when another sweep has it, or the storage fails."""
         until = self._app.now() + CLAIM
         try:
             return self._app.store.set_hint(slot, until, claimed_until=slot.claimed_until or until)
@@ -85,7 +96,7 @@ class Sweep:
             return None
 
     def _run_slot(self, claim: Slot) -> None:
-        """A slot that fails is due again when its claim runs out; the others go on."""
+        """Sweeps a claimed slot, and writes its next time. After a failure it is due again when the claim ends."""
         try:
             with telemetry.slot(claim.name):
                 SlotRun(self._progress, claim.name, self._tasks).run()
@@ -100,7 +111,7 @@ class Sweep:
         self._storage_failure = self._storage_failure or f"slot {slot.name}: {error}"
 
     def _keep_record(self, slots: int) -> SweepRecord:
-        """Stores the record, and says in one line of the log how the sweep went."""
+        """Stores the record and logs it."""
         progress = self._progress
         record = SweepRecord(
             started_at=self._started_at,
@@ -114,12 +125,16 @@ class Sweep:
             self._app.store.record_sweep(record)
         except StoreError as error:
             record = replace(record, stopped=record.stopped or str(error))
-        _log(record, progress.reasons)
+        _log_record(record, progress.reasons)
         return record
 
 
 def run_tick(app: Services) -> None:
-    """One tick of the timer: sweeps what is due, or has it swept by whoever takes the messages."""
+    """Handles one tick of the timer: sweeps the slots that are due, or puts one message per due slot on the queue.
+
+    Raises:
+        StoreUnavailable: the hints can't be read, or the queue fails.
+    """
     due = due_slots(app.store, app.now())
     if app.settings.sweep_fanout == "queue":
         queue_slots(due, app.queues)
@@ -128,13 +143,14 @@ def run_tick(app: Services) -> None:
 
 
 def sweep_slot(name: str, app: Services) -> SweepRecord | None:
-    """Sweeps one slot if it is still due. None when it isn't, or somebody else has it.
+    """Sweeps one slot if it is due. Returns None when it is not, or another sweep has it.
 
-    When the tenant asks for a long pause, the slot is not waited for: execution time is paid for. A message that nobody
-    sees until then goes back on the queue.
+    Does not wait when the tenant asks for a long pause, because execution time is paid for: puts a message on the queue
+    that becomes visible after the pause.
 
     Raises:
-        ValueError: there is no such slot. StoreUnavailable.
+        ValueError: there is no such slot.
+        StoreUnavailable: the hints can't be read, or the queue fails.
     """
     if name not in all_slots():
         raise ValueError(f"{name[:40]!r} is not a slot")
@@ -146,8 +162,8 @@ def sweep_slot(name: str, app: Services) -> SweepRecord | None:
     return record
 
 
-def _log(record: SweepRecord, reasons: Counter[str]) -> None:
-    """The operator's one line: an error when the sweep ended early, a warning when somebody could not be acted for."""
+def _log_record(record: SweepRecord, reasons: Counter[str]) -> None:
+    """Logs one line: an error when the sweep ended early, a warning when somebody got no token or a task failed."""
     level = logging.INFO if record.counts.keys() <= _UNEVENTFUL else logging.WARNING
     counts = " ".join(f"{name}={count}" for name, count in record.counts.items()) or "nobody"
     causes = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(_MOST_REASONS))

@@ -1,9 +1,9 @@
 """The background work that is done in each absent person's name. Write yours here: see docs/tasks.md.
 
-A task is a plain function `(account, graph) -> None`. `account` is a copy to read, `account.last_swept_at` the time of
-this turn; `account.task_state` is a dict of the task's own, and what it holds when the task returns is kept (all tasks
-of a person share 32 KiB). `graph` calls Microsoft Graph as this person. A task that raises is recorded on the account
-and runs again next time.
+A task is a plain function `(account, graph) -> None`. `account` is a copy to read; `account.last_swept_at` is the time
+of this turn. `account.task_state` is this task's own dict; its content is saved when the task returns (all tasks of a
+person share 32 KiB of JSON). `graph` calls Microsoft Graph as this person. When a task raises, the failure is recorded
+on the account, and the task runs again at the next turn.
 """
 
 import hashlib
@@ -21,8 +21,9 @@ class Task:
     """One piece of background work.
 
     Attributes:
-        scopes: run only for people who granted all of these.
-        time_limit: Graph calls end by then; work that goes on is left behind and counts as failed.
+        run: the function.
+        scopes: the task runs only for people who granted all of these.
+        time_limit: Graph calls end by then. A task that goes on is abandoned and counts as failed.
     """
 
     name: str
@@ -32,12 +33,12 @@ class Task:
 
 
 def bare(scope: str) -> str:
-    """A scope without the resource that it may name in front, in lower case."""
+    """A scope in lower case, without the resource in front."""
     return scope.rsplit("/", 1)[-1].lower()
 
 
 def scopes_nobody_is_asked_for(tasks: Iterable[Task], asked: Iterable[str]) -> list[tuple[Task, str]]:
-    """Tasks with a scope that people are not asked for at sign-in: they run for nobody who signs in now.
+    """Pairs of a task and a scope of it that sign-in does not ask for. Such a task runs for nobody who signs in now.
 
     Args:
         asked: the setting SCOPES.
@@ -47,7 +48,7 @@ def scopes_nobody_is_asked_for(tasks: Iterable[Task], asked: Iterable[str]) -> l
 
 
 def profile_changes(account: Account, graph: Graph) -> None:
-    """Keeps when the person's profile last changed; of the profile itself only a digest."""
+    """Stores when the person's profile last changed, and a digest of it."""
     content = {name: value for name, value in graph.me().items() if not name.startswith("@")}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     if account.task_state.get("digest") != digest:

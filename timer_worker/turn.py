@@ -1,4 +1,4 @@
-"""One person's turn: acquire silently, then do the tasks in their name. No storage here: what changed is given back."""
+"""One person's turn: acquire silently, then do the tasks in their name. Writes nothing: `Turn` has what changed."""
 
 import copy
 import json
@@ -18,15 +18,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How far a person's turn has come.
+    """The state of a person's turn.
 
     Attributes:
-        before: the account as it was read, or as it was last saved.
-        after: as it shall be saved.
-        overdue: seconds by which their turn was late.
-        failure: the account's, when the turn began.
+        before: the account as it was read, or last saved.
+        after: the account to save.
+        access_token: "" when there is none.
+        overdue: seconds by which the turn was late.
+        failure: the account's when the turn began.
         sent: was a token request sent?
-        tasks_done: is this the second half?
+        tasks_done: have the tasks run?
     """
 
     before: Account
@@ -40,7 +41,7 @@ class Turn:
 
     @property
     def outcome(self) -> Outcome:
-        """How it stands."""
+        """How the turn went so far."""
         return self.verdict.outcome
 
     @property
@@ -50,11 +51,11 @@ class Turn:
 
 
 class LeaseOver(Exception):
-    """Our lease ended before the refresh token was redeemed, and somebody else may redeem it now."""
+    """Our lease ends too soon to redeem the refresh token: another instance may redeem it meanwhile."""
 
 
 def acquire_token(account: Account, app: Services) -> Turn | None:
-    """The first half of a turn: a token, or why there is none. None: our lease is over, and the person stays due."""
+    """Begins a turn: acquires a token. Returns None when our lease ends too soon; the person stays due then."""
     overdue = (app.now() - account.due_at).total_seconds()
     acquisition = app.identity.acquisition(account)
     if acquisition.prepare():
@@ -78,7 +79,7 @@ def acquire_token(account: Account, app: Services) -> Turn | None:
 
 
 def turn_that_failed(account: Account, app: Services) -> Turn:
-    """The turn of somebody for whom acquiring raised what nobody expected: it is tried again later."""
+    """The turn after an unexpected error in acquiring: `unavailable`, to be tried again later."""
     verdict = Verdict(Outcome.UNAVAILABLE, code="internal_error")
     overdue = (app.now() - account.due_at).total_seconds()
     return Turn(account, app.lifecycle.apply_verdict(account, verdict, app.now()), verdict, overdue=overdue)
@@ -87,8 +88,8 @@ def turn_that_failed(account: Account, app: Services) -> Turn:
 def may_redeem(account: Account, app: Services) -> bool:
     """May this person's refresh token be redeemed now?
 
-    With strict rotation only while our lease outlasts a token request. Afterwards somebody else may redeem, and two
-    uses of one refresh token end its whole family.
+    With strict rotation only while our lease lasts longer than a token request. After the lease another instance may
+    redeem it, and the second use of a refresh token revokes its whole family.
     """
     if not app.settings.strict_rotation:
         return True
@@ -102,7 +103,8 @@ def applicable(account: Account, tasks: Sequence[Task]) -> list[Task]:
 
 
 def do_tasks(turn: Turn, tasks: Sequence[Task], app: Services) -> Turn:
-    """The second half, after the token was saved: each task in turn, each with its own time limit and state."""
+    """Completes a turn whose token was saved: runs the tasks one by one, each with its own time limit and state. Raises
+    nothing that a task raises."""
     turn = replace(turn, tasks_done=True)
     for task in tasks:
         turn = _do_task(turn, task, app)
@@ -112,19 +114,19 @@ def do_tasks(turn: Turn, tasks: Sequence[Task], app: Services) -> Turn:
 
 
 def time_out_tasks(turn: Turn, app: Services) -> Turn:
-    """The turn of somebody whose tasks did not come back."""
+    """Ends a turn whose tasks are late: they count as failed."""
     failed = _fail_task(turn, "tasks: timed_out", app)
     return replace(failed, after=replace(failed.after, lease=None))
 
 
 def _do_task(turn: Turn, task: Task, app: Services) -> Turn:
-    """The turn after one task. A claims challenge of Graph forces one refresh with those claims; its answer decides."""
+    """Runs one task. On a claims challenge of Graph, renews the token with the claims and runs the task once more."""
 
     def attempt(claims: str) -> Turn:
-        nonlocal turn  # a token that was redeemed is kept, whatever the task does with it
+        nonlocal turn  # a renewed token is kept even when the task fails then
         if claims:
             turn = _renew_token(turn, claims, app)
-        return _run(turn, task, app) if turn.access_token else turn
+        return _run_task(turn, task, app) if turn.access_token else turn
 
     try:
         return answer_challenge(attempt)
@@ -134,12 +136,13 @@ def _do_task(turn: Turn, task: Task, app: Services) -> Turn:
     except LeaseOver:
         logger.info("task %s: the lease was over before the token could be renewed", task.name)
         return _fail_task(turn, f"{task.name}: lease_over", app)
-    except Exception as error:  # a task is the adopter's code: whatever it raises is recorded on the account
+    except Exception as error:  # a task is the adopter's code: any error of it is recorded on the account
         logger.exception("task %s failed", task.name)
         return _fail_task(turn, f"{task.name}: {type(error).__name__}", app)
 
 
-def _run(turn: Turn, task: Task, app: Services) -> Turn:
+def _run_task(turn: Turn, task: Task, app: Services) -> Turn:
+    """Runs one task on a copy of the account. Returns the turn with the task's state. Raises what the task raises."""
     own = copy.deepcopy(turn.after.task_state.get(task.name, {}))
     account = replace(turn.after, task_state=own, sealed_cache=b"")
     task.run(account, app.graph(turn.access_token, until=app.now() + task.time_limit))
@@ -150,14 +153,16 @@ def _run(turn: Turn, task: Task, app: Services) -> Turn:
 
 
 def _renew_token(turn: Turn, claims: str, app: Services) -> Turn:
-    """The turn with a token that satisfies the claims, or with the verdict why there is none. Raises LeaseOver."""
+    """Acquires a token that satisfies the claims; the turn's verdict says why there is none. Raises LeaseOver."""
     acquisition = app.identity.acquisition(turn.after, claims=claims)
     if acquisition.prepare():
         if not may_redeem(turn.after, app):
             raise LeaseOver
         acquisition.send()
     acquired = acquisition.complete()
-    earlier = replace(acquired.renewed(turn.after), recent=turn.after.recent[1:])  # one entry of history per turn
+    earlier = replace(
+        acquired.renewed(turn.after), recent=turn.after.recent[1:]
+    )  # a turn leaves one entry in the history
     after = app.lifecycle.apply_verdict(earlier, acquired.verdict, app.now())
     return replace(turn, after=after, verdict=acquired.verdict, access_token=acquired.access_token)
 

@@ -24,7 +24,7 @@ def acquire_token(caller: Caller, app: Services, *, claims: str = "") -> tuple[s
     known = app.store.get(caller.person.account_id)
     if known is not None and not known.is_set_aside:
         try:
-            return app.access.token(known, claims=claims), known
+            return app.access.acquire_token(known, claims=claims), known
         except (SignInRequired, Unreadable, NotSignedIn):
             known = app.store.get(caller.person.account_id)  # it holds what was just learnt
             if known is None:  # they withdrew during this call: store nothing
@@ -35,7 +35,7 @@ def acquire_token(caller: Caller, app: Services, *, claims: str = "") -> tuple[s
 
 def _exchange(caller: Caller, app: Services, claims: str) -> tuple[str, SignedIn]:
     """Exchanges the caller's token. Returns a token for Graph, and what to store. Raises as `acquire_token` does."""
-    exchanged = app.identity.on_behalf_of(caller.person, caller.token, claims=claims)
+    exchanged = app.identity.exchange_token(caller.person, caller.token, claims=claims)
     if exchanged.signed_in is None:
         raise exchanged.acquired.error()
     return exchanged.acquired.access_token, exchanged.signed_in

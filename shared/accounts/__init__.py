@@ -1,4 +1,4 @@
-"""One person in one tenant whose tokens we keep. Plain data: no I/O, no MSAL, no storage."""
+"""Accounts and their lifecycle: plain data and pure functions. No I/O, no MSAL, no storage."""
 
 from shared.accounts.model import (
     EPOCH,

@@ -1,4 +1,4 @@
-"""What happens to an account when its person signs in, is here, or has had a turn in a sweep. Pure functions of time.
+"""Every change of an account: at a sign-in, at a request, after a turn in a sweep. Pure functions of time.
 
 README's table of outcomes says what each outcome does. Only `sign_in_required` sets an account aside.
 """
@@ -21,13 +21,13 @@ _ACTIVITY_WRITES = 5  # at most so many per ABSENT_AFTER
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """The times by which accounts move from state to state.
+    """Changes accounts, by the durations of the settings.
 
     Attributes:
-        every: how often one person is swept.
-        absent_after: a person counts as away when they made no request for so long.
+        every: how often each person is swept.
+        absent_after: a person counts as away after so long without a request.
         retention: a row without a usable token is deleted after this.
-        chance: a number in [0, 1), for jitter.
+        chance: returns a number in [0, 1), for jitter.
     """
 
     every: timedelta
@@ -41,8 +41,10 @@ class Lifecycle:
         return self.absent_after / _ACTIVITY_WRITES
 
     def absent_from(self, last_activity: datetime) -> datetime:
-        """When a person counts as away, by their last recorded request. They may have made another one up to
-        `activity_interval` later, which was not recorded."""
+        """When a person counts as away, by their last recorded request.
+
+        Requests within `activity_interval` of it are not recorded, so that interval is added.
+        """
         return last_activity + self.absent_after + self.activity_interval
 
     def enrol(
@@ -56,7 +58,12 @@ class Lifecycle:
         now: datetime,
         source: Source = Source.SIGN_IN,
     ) -> Account:
-        """The account after a sign-in: active, failure cleared, new cache. What is theirs (`extra`, sessions) stays."""
+        """The account after a sign-in: active, without a failure, with the new cache. Sessions, `extra` and the tasks'
+        state stay.
+
+        Args:
+            known: the stored account; None for a new one.
+        """
         base = known or Account(
             account_id=person.account_id,
             session_generation=secrets.token_urlsafe(16),
@@ -81,7 +88,7 @@ class Lifecycle:
         )
 
     def note_presence(self, account: Account, now: datetime) -> Account:
-        """The account of somebody who is here. While active they are not swept until they have been away."""
+        """The account after a request of its person: an active one is due only once they count as away."""
         due_at = self.absent_from(now) if account.state is State.ACTIVE else account.due_at
         return replace(account, last_activity=now, due_at=due_at)
 
@@ -89,18 +96,20 @@ class Lifecycle:
         """Is the recorded activity so old that a request must write a new one?"""
         return now - account.last_activity >= self.activity_interval
 
-    def is_over(self, account: Account, now: datetime) -> bool:
+    def is_past_retention(self, account: Account, now: datetime) -> bool:
         """Has this row been without a usable token for longer than RETENTION?"""
         return account.state is not State.ACTIVE and now >= self._retention_ends(account)
 
     def defer_until_retention(self, account: Account) -> Account:
-        """A row that nothing can be done for: due again when its retention is over."""
+        """The account, due next when its retention ends: nothing can be done for it before."""
         return replace(account, due_at=self._retention_ends(account))
 
     def apply_verdict(self, account: Account, verdict: Verdict, now: datetime, *, swept: bool = True) -> Account:
         """The account after a silent acquisition ended with `verdict`, in a sweep or (`swept=False`) for a request.
 
-        `misconfigured` and `conflict` leave it untouched: nothing was learnt about the person.
+        `misconfigured` and `conflict` say nothing about the person and change nothing. An account that needs a sign-in
+        is due at once until its notification was sent (timer_worker/notifications.py). After a fault, jitter spreads
+        the next tries.
         """
         if verdict.outcome in (Outcome.MISCONFIGURED, Outcome.CONFLICT):
             return account
@@ -115,31 +124,10 @@ class Lifecycle:
                 token_expires_at=verdict.token_expires_at or account.token_expires_at,
                 due_at=self.next_turn(account.slot, now) if swept else account.due_at,
             )
-        return self._apply_failure(account, verdict, now)
-
-    def apply_task_failure(
-        self, account: Account, code: str, now: datetime, *, before: Failure | None = None
-    ) -> Account:
-        """The account after its token was saved and one of its tasks failed. The task runs again at the next turn.
-
-        Args:
-            before: the failure with which the turn began. The good token has cleared it; the task may fail as before.
-        """
-        verdict = Verdict(Outcome.TASK_FAILED, code=code)
-        attempts = (Attempt(now, Outcome.TASK_FAILED), *account.recent[1:])
-        return replace(account, recent=attempts, failure=_failure(before, verdict, now))
-
-    def next_turn(self, slot: str, now: datetime) -> datetime:
-        """The first moment after `now` that is this slot's place in the interval, so that load is spread evenly."""
-        offset = self.every * int(slot, 16) / SLOTS
-        passed = (now - EPOCH - offset) % self.every
-        return now + self.every - passed
-
-    def _apply_failure(self, account: Account, verdict: Verdict, now: datetime) -> Account:
         failure = _failure(account.failure, verdict, now)
         state, due_at = State.ACTIVE, now + self.every
         if verdict.outcome is Outcome.SIGN_IN_REQUIRED:
-            state = State.NEEDS_SIGN_IN  # due at once until they were told: see timer_worker/notifications.py
+            state = State.NEEDS_SIGN_IN
             due_at = failure.first_at + self.retention if failure.notified_at else now
         elif verdict.outcome is Outcome.UNREADABLE:
             state = State.UNREADABLE
@@ -152,13 +140,31 @@ class Lifecycle:
             due_at = now + backoff * (0.75 + self.chance() / 2)
         return replace(account, state=state, due_at=due_at, failure=failure)
 
+    def apply_task_failure(
+        self, account: Account, code: str, now: datetime, *, before: Failure | None = None
+    ) -> Account:
+        """The account after its token was saved and one of its tasks failed. The task runs again at the next turn.
+
+        Args:
+            before: the account's failure when the turn began. The token has cleared it; the task may fail as before.
+        """
+        verdict = Verdict(Outcome.TASK_FAILED, code=code)
+        attempts = (Attempt(now, Outcome.TASK_FAILED), *account.recent[1:])
+        return replace(account, recent=attempts, failure=_failure(before, verdict, now))
+
+    def next_turn(self, slot: str, now: datetime) -> datetime:
+        """The slot's next moment after `now`. Each slot has its own moment in the interval, which spreads the load."""
+        offset = self.every * int(slot, 16) / SLOTS
+        passed = (now - EPOCH - offset) % self.every
+        return now + self.every - passed
+
     def _retention_ends(self, account: Account) -> datetime:
         since = account.failure.first_at if account.failure else account.last_activity
         return since + self.retention
 
 
 def _failure(before: Failure | None, verdict: Verdict, now: datetime) -> Failure:
-    """The failure of this verdict; one that goes on when the last one had the same code."""
+    """The failure of this verdict. With the same code as the last one, it continues that one."""
     again = before if before and before.code == verdict.code else None
     return Failure(
         code=verdict.code,

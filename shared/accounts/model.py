@@ -1,4 +1,4 @@
-"""An account: one person in one tenant whose tokens we keep, and what has happened to them. Plain data, no I/O.
+"""An account: one person in one tenant, their tokens, and what has happened to them. Plain data, no I/O.
 
 Times are aware datetimes in UTC.
 """
@@ -25,7 +25,7 @@ class State(StrEnum):
 
 
 class Source(StrEnum):
-    """How the person's tokens came to us."""
+    """How the app got the person's tokens."""
 
     SIGN_IN = "sign_in"
     ON_BEHALF_OF = "on_behalf_of"
@@ -33,7 +33,11 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who signed in, from a validated id token (or bearer token)."""
+    """A person, by a verified id token or bearer token.
+
+    Attributes:
+        roles: app roles of the token.
+    """
 
     account_id: str
     username: str
@@ -46,13 +50,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a person could not be acted for. Never a token, a code or a description with personal data.
+    """Why the app could not act for a person. Holds no token, no authorization code and no personal data.
 
     Attributes:
-        code: AADSTS number as text, OAuth error code, or a word of ours.
+        code: an AADSTS number as text, an OAuth error, or a word of ours (shared/error_codes.py).
+        first_at, last_at: of the failures in a row.
         count: failures in a row.
-        notified_at: when the person's notification was sent, if it was.
-        claims: the tenant's claims challenge, which their next sign-in must satisfy, or "".
+        notified_at: when the notification was sent (timer_worker/notifications.py); None before.
+        claims: the tenant's claims challenge, which the next sign-in must satisfy; "" when there is none.
     """
 
     code: str
@@ -75,7 +80,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """Who is redeeming this person's refresh token now, and until when others must wait."""
+    """The right to redeem a person's refresh token. Others wait until it ends.
+
+    Attributes:
+        owner: random.
+    """
 
     owner: str
     until: datetime
@@ -83,20 +92,21 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One row of the table Accounts.
+    """One row of the account store.
 
     Attributes:
         account_id: `<oid>.<tid>`, or `sub` for a plain OpenID provider. The only key.
-        home_account_id: MSAL's; carries the home tenant of a guest.
-        due_at: when a sweep must look at this row next, whatever its state.
+        home_account_id: MSAL's; for a guest it names the home tenant.
+        due_at: when a sweep must look at this row next, in any state.
+        last_activity: the last recorded request of this person.
         scopes: what the person granted; the sweep asks for these.
         recent: newest first, ten at most.
-        task_state, extra: small JSON objects: the tasks', and the adopter's own.
+        task_state, extra: small JSON objects: the tasks' by name, and the adopter's own.
         session_generation: browser sessions carry it; another value ends them.
-        cache_version: counts the writes of `sealed_cache`. A new row begins at a random number, so that a row which was
-            deleted and made anew is never taken for the old one.
+        cache_version: counts the writes of `sealed_cache`. A new row starts at a random number, so that it is not taken
+            for a deleted one.
         sealed_cache: the compressed and sealed MSAL token cache (sealing.KeyRing.open_cache).
-        etag: of the row as it was read or written last; None for an account that was never stored.
+        etag: the row's, when it was last read or written; None for an account that was never stored.
     """
 
     account_id: str
@@ -128,14 +138,14 @@ class Account:
 
     @property
     def is_set_aside(self) -> bool:
-        """Nothing is done for this person until they sign in again."""
+        """Must this person sign in again? Until then the app does not act for them."""
         return self.state is State.NEEDS_SIGN_IN
 
 
 def rebased(ours: Account, *, before: Account, known: Account | None) -> Account | None:
-    """Our changes since `before`, on top of the row as it is now; None when it is gone or has another token cache.
+    """Our changes since `before`, on top of the row as it is now; None when the row is gone or has another token cache.
 
-    Nobody's new sign-in is overwritten, and no vanished row comes back.
+    So a newer sign-in is not overwritten, and a deleted row does not come back.
     """
     if known is None or known.cache_version != before.cache_version:
         return None

@@ -1,4 +1,4 @@
-"""How one person's turn, or one silent acquisition for them, can end."""
+"""How a silent acquisition, or a person's turn in a sweep, can end."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """Every way in which a turn can end. README's table says what each does to the account and to the sweep."""
+    """How a turn ended. README's table says what each outcome does to the account and to the sweep."""
 
     FRESH = "fresh"
     CACHED = "cached"
@@ -21,12 +21,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome with what is known about it, and without any token.
+    """An outcome and what is known about it. Holds no token.
 
     Attributes:
         code: an AADSTS number as text, an OAuth error or a word of ours (shared/error_codes.py); "" on success.
         retry_after: seconds to wait, when the service said so.
-        claims: the claims challenge that the next interactive sign-in must satisfy, or "".
+        claims: the claims challenge that the next interactive sign-in must satisfy; "" when there is none.
     """
 
     outcome: Outcome

@@ -1,4 +1,4 @@
-"""The only Microsoft Graph calls."""
+"""The only calls of Microsoft Graph."""
 
 import base64
 import json
@@ -23,8 +23,8 @@ class Graph:
     """Microsoft Graph v1.0 for one person.
 
     Args:
-        url: https://graph.microsoft.com, or a national cloud's.
-        until: no call may last longer than this (a task's time limit).
+        url: https://graph.microsoft.com, or a national cloud's ("National cloud deployments").
+        until: every call ends by then (a task's time limit).
     """
 
     http: HttpClient
@@ -34,11 +34,11 @@ class Graph:
     now: Callable[[], datetime] = utc_now
 
     def me(self) -> dict[str, Any]:
-        """The person's profile: PROFILE_FIELDS. Raises GraphError."""
+        """Gets the person's profile: PROFILE_FIELDS. Raises GraphError."""
         return self.get("/me", {"$select": ",".join(PROFILE_FIELDS)})
 
     def photo(self) -> tuple[bytes, str] | None:
-        """The person's small photo and its media type; None when they have none. Raises GraphError."""
+        """Gets the person's photo (48x48) and its media type; None when they have none. Raises GraphError."""
         try:
             answer = self._call("/me/photos/48x48/$value")
         except GraphError as error:
@@ -48,7 +48,7 @@ class Graph:
         return answer.content, answer.headers.get("content-type", "image/jpeg")
 
     def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
-        """A JSON resource, by its path after /v1.0. Raises GraphError."""
+        """Gets a JSON resource, by its path after /v1.0. Raises GraphError."""
         answer = self._call(f"{path}?{urlencode(params, safe='$,')}" if params else path)
         try:
             return json_object(answer)
@@ -56,40 +56,34 @@ class Graph:
             raise GraphError(answer.status_code, error.reason) from error
 
     def _call(self, path: str) -> HttpAnswer:
+        seconds = None
+        if self.until is not None:
+            seconds = (self.until - self.now()).total_seconds()
+            if seconds <= 0:
+                raise GraphError(0, "out_of_time")
         headers = {"Authorization": f"Bearer {self.access_token}", "Accept": "application/json"} | telemetry.outgoing()
         try:
             answer = self.http.request(
-                "GET", f"{self.url}/v1.0{path}", headers=headers, seconds=self._seconds_left(), repeatable=True
+                "GET", f"{self.url}/v1.0{path}", headers=headers, seconds=seconds, repeatable=True
             )
         except Unavailable as error:
             raise GraphError(0, error.reason) from error
-        if answer.status_code >= 300:
-            raise self._error(answer)
+        status = answer.status_code
+        if status >= 300:
+            raise GraphError(
+                status,
+                _error_code(answer),
+                claims=claims_challenge(answer.headers.get("www-authenticate", "")) if status == 401 else "",
+                retry_after=self.http.retry_after(answer) if status in (429, 503) else None,
+                request_id=answer.headers.get("request-id", "")[:64],
+            )
         return answer
-
-    def _seconds_left(self) -> float | None:
-        if self.until is None:
-            return None
-        left = (self.until - self.now()).total_seconds()
-        if left <= 0:
-            raise GraphError(0, "out_of_time")
-        return left
-
-    def _error(self, answer: HttpAnswer) -> GraphError:
-        wait = self.http.retry_after(answer) if answer.status_code in (429, 503) else None
-        return GraphError(
-            answer.status_code,
-            _code(answer),
-            claims=claims_challenge(answer.headers.get("www-authenticate", "")) if answer.status_code == 401 else "",
-            retry_after=wait,
-            request_id=answer.headers.get("request-id", "")[:64],
-        )
 
 
 def claims_challenge(header: str) -> str:
     """The claims of a WWW-Authenticate header with `error="insufficient_claims"`, as JSON text; "" when it has none.
 
-    "Claims challenges, claims requests, and client capabilities" of the Microsoft identity platform.
+    Source: "Claims challenges, claims requests, and client capabilities" of the Microsoft identity platform.
     """
     if "insufficient_claims" not in header or 'claims="' not in header:
         return ""
@@ -104,16 +98,15 @@ def claims_challenge(header: str) -> str:
 
 
 def answer_challenge(call: Callable[[str], T]) -> T:
-    """What `call` gives. When Graph refuses it with a claims challenge, what it gives with these claims.
+    """Runs `call`, and once more with the claims when Graph refuses it with a claims challenge.
 
-    "Claims challenges, claims requests, and client capabilities" of the Microsoft identity platform: the client
-    acquires another token with the claims and calls once more.
+    Source: "Claims challenges, claims requests, and client capabilities" of the Microsoft identity platform.
 
     Args:
-        call: acquires a token with the claims it is given ("" at first) and asks Graph.
+        call: takes claims (JSON text, "" at first), acquires a token with them and calls Graph.
 
     Raises:
-        GraphError: of the only call, or of the second one; and what `call` raises.
+        GraphError: the last call failed. Other errors of `call` pass through.
     """
     try:
         return call("")
@@ -124,8 +117,8 @@ def answer_challenge(call: Callable[[str], T]) -> T:
     return call(claims)
 
 
-def _code(answer: HttpAnswer) -> str:
-    """Graph's `error.code`, when there is one."""
+def _error_code(answer: HttpAnswer) -> str:
+    """Graph's `error.code` ("Microsoft Graph error responses and resource types"); "" when there is none."""
     try:
         error = json_object(answer).get("error")
     except Unavailable:

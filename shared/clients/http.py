@@ -1,11 +1,11 @@
-"""The HTTP client behind MSAL's `http_client` seam and behind Microsoft Graph: urllib3 directly.
+"""The HTTP client for MSAL and for Microsoft Graph, on urllib3.
 
-requests costs a third more CPU for each token than urllib3 beneath it; what requests adds that we need (time-outs, one
-pool, proxies and CA bundle from the environment) is here. `requests` itself stays for its exception tree, which MSAL
-looks for.
+The package `requests` costs a third more CPU per token than urllib3 beneath it. This module adds what is needed of it:
+time-outs, one pool, proxies from the environment. The errors are RequestExceptions, because MSAL knows these.
 
-MSAL hides a status and Retry-After, and remembers 429 and 5xx by itself. So answers of that kind never reach it: they
-are raised, as RequestExceptions, which MSAL lets pass (or answers with an access token that has life left).
+MSAL hides the status and Retry-After of an answer, and remembers 429 and 5xx by itself. So identity/msal_http_client.py
+raises such answers as Throttled and Unavailable. MSAL lets them pass, or falls back on an access token that is still
+valid (`_acquire_token_silent_from_cache_and_possibly_refresh_it`, msal/application.py).
 """
 
 import json
@@ -29,7 +29,7 @@ from shared.clock import utc_now
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 8.0
-LONGEST_SECONDS = 20.0  # and one last wait: still shorter than a lease (access.py)
+LONGEST_SECONDS = 20.0  # plus one last wait for data: still shorter than a lease (identity/access.py)
 _DEFAULT_RETRY_AFTER = 60.0
 _LONGEST_RETRY_AFTER = 3600.0
 _PART_BYTES = 64 * 1024
@@ -49,10 +49,10 @@ class Throttled(RequestException):
 
 
 class Unavailable(RequestException):
-    """The endpoint failed, could not be reached, or gave an answer that nobody can read.
+    """The endpoint failed, could not be reached, or gave an answer that can't be read.
 
     Attributes:
-        reason: a word for logs: `http_503`, `timeout`, `connection`, `tls`, `unparsable`.
+        reason: a word for logs: `http_503`, `timeout`, `connection`, `tls`, `unparsable`, or an OAuth error.
     """
 
     def __init__(self, reason: str) -> None:
@@ -62,10 +62,11 @@ class Unavailable(RequestException):
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """A whole HTTP response: what MSAL needs, and bytes for photos.
+    """A complete HTTP response, in the shape that MSAL expects of its `http_client`.
 
     Attributes:
         headers: names in lower case.
+        content: the body, decompressed.
     """
 
     status_code: int
@@ -74,11 +75,11 @@ class HttpAnswer:
 
     @cached_property
     def text(self) -> str:
-        """The body as UTF-8 text; what isn't, is replaced."""
+        """The body as UTF-8 text; other bytes are replaced."""
         return self.content.decode("utf-8", errors="replace")
 
     def raise_for_status(self) -> None:
-        """As MSAL calls it after discovery: Unavailable for every status of 400 and more."""
+        """Raises Unavailable for a status of 400 or more. MSAL calls this after discovery."""
         if self.status_code >= 400:
             raise Unavailable(f"http_{self.status_code}")
 
@@ -88,9 +89,10 @@ class HttpClient:
 
     Args:
         ca_bundle: path of a PEM file, or "" for certifi's.
-        pool_size: connections kept a host; more are made when needed and closed after use.
-        connect_seconds, read_seconds: time-outs; the second is for each wait for data.
-        clock: for Retry-After dates.
+        pool_size: connections kept per host. More are made when needed, and closed after use.
+        connect_seconds: time-out for a connection.
+        read_seconds: time-out for each wait for data.
+        clock: the time, for Retry-After dates.
     """
 
     def __init__(
@@ -125,18 +127,20 @@ class HttpClient:
         seconds: float | None = None,
         repeatable: bool = False,
     ) -> HttpAnswer:
-        """One request.
+        """Sends a request. Returns the answer, whatever its status. Follows no redirect.
 
         Args:
-            seconds: a limit for the whole request, when shorter than the client's time-outs.
-            repeatable: may be sent once more when the connection broke. Whoever asks knows whether asking twice is
-                safe.
+            headers: those that are None are left out.
+            seconds: the time limit of each attempt, when shorter than the client's own.
+            repeatable: send it once more when the connection broke? Only the caller knows whether that is safe.
 
         Raises:
-            Unavailable: no whole answer came.
+            Unavailable: no complete answer came.
         """
         sent = {name: value for name, value in (headers or {}).items() if value is not None}
-        timeout = self._timeout if seconds is None else self._within(seconds)
+        timeout = self._timeout
+        if seconds is not None:
+            timeout = urllib3.Timeout(total=seconds, connect=timeout.connect_timeout, read=timeout.read_timeout)
         try:
             return self._send(method, url, headers=sent, body=body, timeout=timeout)
         except Unavailable as error:
@@ -144,25 +148,22 @@ class HttpClient:
                 raise
             return self._send(method, url, headers=sent, body=body, timeout=timeout)
 
-    def _within(self, seconds: float) -> urllib3.Timeout:
-        return urllib3.Timeout(total=seconds, connect=self._timeout.connect_timeout, read=self._timeout.read_timeout)
-
     def _send(self, method: str, url: str, **options: Any) -> HttpAnswer:
         ends_at = time.monotonic() + LONGEST_SECONDS
         try:
-            response = self._pool(url).request(
+            response = self._pool_for(url).request(
                 method, url, retries=False, redirect=False, preload_content=False, **options
             )
             try:
-                content = _whole(response, ends_at)
+                content = _read_body(response, ends_at)
             except BaseException:
                 response.close()
                 raise
         except Unavailable:
-            raise  # an OSError too, as every RequestException
+            raise  # every RequestException is an OSError
         except SSLError as error:
             raise Unavailable("tls") from error
-        except NewConnectionError as error:  # a TimeoutError to urllib3, though nobody waited
+        except NewConnectionError as error:  # to urllib3 it is a TimeoutError too
             raise Unavailable("connection") from error
         except urllib3.exceptions.TimeoutError as error:
             raise Unavailable("timeout") from error
@@ -172,8 +173,8 @@ class HttpClient:
         return HttpAnswer(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
 
     def retry_after(self, answer: HttpAnswer) -> float:
-        """Seconds to wait by Retry-After (RFC 9110, 10.2.3: seconds or a date); a minute when it says nothing
-        usable."""
+        """Seconds to wait by Retry-After (RFC 9110, 10.2.3: seconds or a date), an hour at most; a minute when the
+        header is missing or malformed."""
         text = answer.headers.get("retry-after", "").strip()
         if text.isascii() and text.isdigit():
             return min(float(text), _LONGEST_RETRY_AFTER)
@@ -190,23 +191,21 @@ class HttpClient:
         for pool in (self._direct, *self._proxies.values()):
             pool.clear()
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        """The pool for this origin; which proxy stands before it is asked once (HTTPS_PROXY, NO_PROXY and the like)."""
+    def _pool_for(self, url: str) -> urllib3.PoolManager:
+        """The pool for this origin. The environment's proxy for it (HTTPS_PROXY, NO_PROXY …) is looked up once."""
         origin = url.split("/", 3)[2]
         if origin not in self._pools:
             proxy = select_proxy(url, get_environ_proxies(url))
             with self._lock:
-                self._pools[origin] = self._proxy(proxy) if proxy else self._direct
+                if proxy and proxy not in self._proxies:
+                    self._proxies[proxy] = urllib3.ProxyManager(proxy, **self._options)
+                self._pools[origin] = self._proxies[proxy] if proxy else self._direct
         return self._pools[origin]
 
-    def _proxy(self, proxy: str) -> urllib3.PoolManager:
-        if proxy not in self._proxies:
-            self._proxies[proxy] = urllib3.ProxyManager(proxy, **self._options)
-        return self._proxies[proxy]
 
-
-def _whole(response: urllib3.BaseHTTPResponse, ends_at: float) -> bytes:
-    """The body. Who sends it drop by drop, or without end, is cut off: each wait has its own time-out, all have one."""
+def _read_body(response: urllib3.BaseHTTPResponse, ends_at: float) -> bytes:
+    """Reads the body. Raises Unavailable when it is too long, or still incomplete at `ends_at`: urllib3's read time-out
+    limits one wait only."""
     content = bytearray()
     while part := response.read1(_PART_BYTES, decode_content=True):
         content += part

@@ -1,4 +1,4 @@
-"""Clients of the storage account: its tables, and its queues."""
+"""Makes clients of the storage account: of its tables, and of its queues."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -45,11 +45,10 @@ def table_service(settings: Settings) -> TableServiceClient:
 
 
 def _transport() -> RequestsTransport:
-    """The SDK's own, with a connection for each thread that may ask: its ten are too few for sixteen slots and the
-    requests beside them."""
+    """The SDK's own transport with more connections: its ten are too few for the sixteen slots and HTTP requests."""
     session = requests.Session()
     session.hooks["response"].append(telemetry.storage_answered)
-    never = Retry(total=False, redirect=False, raise_on_status=False)  # the SDK's own policy decides
+    never = Retry(total=False, redirect=False, raise_on_status=False)  # the SDK's retry policy decides alone
     for scheme in ("https://", "http://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=_STORAGE_CONNECTIONS, max_retries=never))
     return RequestsTransport(session=session)

@@ -1,4 +1,4 @@
-"""The only MSAL calls: sign-in, silent acquisition, on-behalf-of; and what every answer of the token endpoint means."""
+"""The only MSAL calls of the app: sign-in, silent acquisition, on-behalf-of. Also checks tokens that others present."""
 
 from shared.identity.acquisition import Acquisition
 from shared.identity.bearer import BearerTokens, Caller

@@ -1,7 +1,7 @@
-"""An access token for a person who is here, or whose client calls: read, acquire silently, save what changed.
+"""Access tokens for a person who is here, or whose client calls: acquire silently, save what changed.
 
-Redeeming a refresh token is single-flight across instances. Whoever finds that a token request is needed takes the
-row's lease first. The others wait a moment, read the row again and find the fresh token.
+Only one instance at a time redeems a person's refresh token. A caller that needs a token request takes the row's lease
+first. The others wait a moment, read the row again and find the fresh token.
 """
 
 import logging
@@ -17,7 +17,7 @@ from shared.identity.confidential_client import Identity
 from shared.identity.results import Acquired
 from shared.store import AccountStore
 
-LEASE = timedelta(seconds=30)  # longer than a token request may take: see shared/clients/http.py
+LEASE = timedelta(seconds=30)  # longer than one attempt at a token request takes: shared/clients/http.py
 PATIENCE_SECONDS = (1, 2, 4)
 _WAIT_SECONDS = 0.25
 _MOST_WAITS = 60
@@ -29,9 +29,10 @@ class Access:
     """Access tokens for people on the browser and the API path.
 
     Args:
-        now, wait: see Services.
-        patience: seconds after which a failed save is tried again. Where a refresh token can be redeemed once only, an
-            unsaved one is lost.
+        now: the time.
+        wait: sleeps for so many seconds.
+        patience: waits in seconds before a failed save is tried again. Where a refresh token works only once, a new one
+            that is not saved is lost.
     """
 
     def __init__(
@@ -51,17 +52,19 @@ class Access:
         self._wait = wait
         self._patience = patience
 
-    def token(self, account: Account, *, claims: str = "") -> str:
-        """An access token for the scopes that this person granted.
+    def acquire_token(self, account: Account, *, claims: str = "") -> str:
+        """Acquires an access token for the scopes that this person granted, and saves what changed.
 
-        In the steady state it costs no storage call: the caller has read the account, and nothing changed.
+        Makes no storage call while the cached token is valid and the recorded activity is recent.
 
         Args:
             account: as it was read for this request.
-            claims: a claims challenge of the resource: a cached token will not do.
+            claims: the resource's claims challenge (JSON text). A cached token is not used then.
 
         Raises:
-            SignInRequired, Misconfigured, Unreadable, TryLater: see errors.py. NotSignedIn: the row is gone.
+            SignInRequired, Misconfigured, Unreadable, TryLater: see errors.py.
+            NotSignedIn: the row is gone.
+            StoreUnavailable, RowTooLarge: what changed could not be saved.
         """
         if account.state is State.NEEDS_SIGN_IN:
             failure = account.failure
@@ -80,11 +83,11 @@ class Access:
             self._wait(_WAIT_SECONDS)
             account = self._read_again(account)
             if account.cache_version != version:
-                claims = ""  # somebody has just redeemed: their token was issued after the challenge
+                claims = ""  # another caller has just redeemed: its token was issued after the challenge
         raise TryLater("busy")
 
     def _take_lease(self, account: Account) -> Account | None:
-        """The account with our lease on it; None while somebody else holds one, or was faster."""
+        """Writes our lease to the row. Returns None while somebody else holds one, or was faster."""
         now = self._now()
         if account.lease and account.lease.until > now:
             return None
@@ -101,7 +104,7 @@ class Access:
         return known
 
     def _settle(self, account: Account, acquired: Acquired) -> str:
-        """Writes down what was learnt; gives the access token, or raises why there is none."""
+        """Saves what the acquisition changed. Returns the access token, or raises why there is none."""
         now = self._now()
         after = replace(acquired.renewed(account), lease=None)
         if acquired.access_token:
@@ -113,13 +116,17 @@ class Access:
             return acquired.access_token
         if acquired.verdict.outcome is Outcome.SIGN_IN_REQUIRED:
             self._save(account, self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False))
-            self._store.lower_hint(account.slot, now)  # a sweep sends their notification
+            self._store.lower_hint(account.slot, now)  # the next sweep sends the notification
         elif account.lease:
             self._touch(after)
         raise acquired.error()
 
     def _save(self, before: Account, after: Account) -> None:
-        """Saves. When the row changed meanwhile, saves on top of it, unless it is gone or has another cache."""
+        """Saves the row. When it changed meanwhile, saves our changes on top, unless it has another token cache.
+
+        Raises:
+            NotSignedIn: the row is gone.
+        """
         ours: Account | None = after
         while ours is not None:
             try:

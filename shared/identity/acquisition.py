@@ -1,8 +1,8 @@
 """One silent acquisition for one account, in three steps.
 
-`prepare` opens the sealed token cache and runs MSAL up to the token request that it would send. `send` sends it.
-`complete` runs MSAL again with the answer and seals the cache that it changed. The caller decides what happens between
-the steps: take or look at the row's lease, or leave the sending to somebody else.
+`prepare` opens the sealed token cache and runs MSAL up to the token request that it would send. `send` sends that
+request. `complete` runs MSAL again with the answer, and seals the cache if it changed. Between the steps the caller can
+take the row's lease or check it, or send the request by other means.
 
     acquisition = identity.acquisition(account)
     if acquisition.prepare():
@@ -29,12 +29,13 @@ from shared.settings import Settings
 
 
 class Acquisition:
-    """See above.
+    """The three steps for one account; an object serves one acquisition.
 
     Args:
-        connect: makes MSAL's HTTP client, for a stored id token.
-        build: makes MSAL's application, on a token cache and an HTTP client. Raises Throttled, Unavailable.
-        claims: a claims challenge of the resource: a cached access token will not do.
+        connect: makes MSAL's HTTP client. Takes the stored id token, or "".
+        build: makes MSAL's application. Takes a token cache and an HTTP client. Raises Throttled, Unavailable.
+        claims: the resource's claims challenge (JSON text). A cached access token is not used then.
+        now: the clock for the expiry that is recorded; MSAL reads its own.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Acquisition:
         self._acquired: Acquired | None = None
 
     def prepare(self) -> TokenRequest | None:
-        """The token request that must be sent; None when none is needed, and `complete` has the result already."""
+        """Returns the token request that must be sent, or None when none is needed: `complete` has the result then."""
         try:
             text = self._settings.key_ring.open_cache(self.account.sealed_cache, self.account.account_id)
             token_caches.deserialize(self._cache, text, host=self._settings.authority_host)
@@ -74,7 +75,7 @@ class Acquisition:
         return self._request
 
     def send(self) -> None:
-        """Sends the request that `prepare` gave. Raises nothing: what failed is in the result."""
+        """Sends the request that `prepare` returned. Raises nothing: a failure becomes part of the result."""
         assert self._http is not None
         assert self._request is not None
         try:
@@ -83,12 +84,12 @@ class Acquisition:
             self.receive(error)
 
     def receive(self, answer: HttpAnswer | RequestException) -> None:
-        """What came of the request, for whoever sent it otherwise than by `send`."""
+        """Takes the answer, or the failure, of a request that was sent by other means than `send`."""
         assert self._http is not None
         self._http.answer = answer
 
     def complete(self) -> Acquired:
-        """The result; every end is a verdict. Raises TokenRequestHeld when the request was not sent."""
+        """Returns the result, which always has a verdict. Raises TokenRequestHeld when the request was not sent."""
         if self._request is not None:
             self._run_msal()
         assert self._acquired is not None
@@ -114,9 +115,9 @@ class Acquisition:
         except (Throttled, Unavailable) as error:
             self._acquired = Acquired(classify_failure(error), sent=self._request is not None)
         else:
-            self._acquired = self._read(result)
+            self._acquired = self._conclude(result)
 
-    def _read(self, result: Mapping[str, Any] | None) -> Acquired:
+    def _conclude(self, result: Mapping[str, Any] | None) -> Acquired:
         sent = self._request is not None
         if result is None:
             host = self._settings.authority_host

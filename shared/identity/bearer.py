@@ -1,6 +1,7 @@
-"""Who calls the API: what a bearer token must be, beyond being the authority's own (verification.py).
+"""Authenticates callers of the API by their bearer token.
 
-"Access tokens in the Microsoft identity platform: validate tokens" and "Access token claims reference".
+verification.py checks that the authority issued the token; this module checks that it is for this API and for a person.
+Sources: "Access tokens in the Microsoft identity platform: validate tokens" and "Access token claims reference".
 """
 
 import re
@@ -23,12 +24,12 @@ _HEADER = re.compile(r"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")
 
 _WHY: Mapping[str, str] = {
     "missing": "Send an access token for this API in the Authorization header.",
-    "malformed": "What came is not a signed JSON Web Token.",
+    "malformed": "This is not a signed JSON Web Token.",
     "oversized": "The token is longer than any that the authority issues.",
     "algorithm": "The token is not signed in a way that the authority uses.",
     "unknown_key": "The token is signed with a key that the authority does not publish.",
     "signature": "The signature of the token is wrong.",
-    "claims": "The token does not say what an access token for a person must say.",
+    "claims": "The token lacks claims that an access token for a person must have.",
     "expired": "The token has expired.",
     "not_yet_valid": "The token is not valid yet. Check the clock of whoever issued it.",
     "audience": "The token is for another API.",
@@ -55,24 +56,24 @@ class Caller:
 
 
 class BearerTokens:
-    """Checks the tokens that come to the API."""
+    """Checks the bearer tokens of API requests."""
 
     def __init__(self, settings: Settings, verifier: Verifier) -> None:
         self._settings = settings
         self._verifier = verifier
         self._audience = (settings.client_id, f"api://{settings.client_id}")
 
-    def caller(self, authorization: str) -> Caller:
-        """Who calls, by the Authorization header.
+    def authenticate(self, authorization: str) -> Caller:
+        """Returns who calls, by the Authorization header.
 
         Raises:
-            BearerRefused: with `code` "token_" and the reason.
-            TryLater, Misconfigured: the authority's keys can't be had.
+            BearerRefused: its `code` is "token_" and the reason.
+            TryLater, Misconfigured: the authority's keys can't be fetched.
         """
         try:
             token = _token_in(authorization)
             claims = self._verifier.verify(token, audience=self._audience, version=_VERSION)
-            self._check(claims)
+            self._check_delegated(claims)
         except TokenRefused as error:
             raise self._refusal(error.reason) from error
         except Throttled as error:
@@ -83,7 +84,12 @@ class BearerTokens:
             raise TryLater(error.reason) from error
         return Caller(person_of(claims), token)
 
-    def _check(self, claims: Mapping[str, Any]) -> None:
+    def _check_delegated(self, claims: Mapping[str, Any]) -> None:
+        """Raises TokenRefused unless the token lets a person of an admitted tenant use this API.
+
+        A token without delegated scopes is an app's own, an ID token, or a person's with too little. ID tokens name no
+        client (`azp`); in an app's own token the subject is the app's object in the directory.
+        """
         tenant = str(claims.get("tid", ""))
         if not tenant or not claims.get("oid"):
             raise TokenRefused("claims")
@@ -91,13 +97,18 @@ class BearerTokens:
             raise TokenRefused("tenant")
         scopes = claims.get("scp")
         if not scopes:
-            raise TokenRefused(_kind_without_scopes(claims))
+            if claims.get("idtyp") == "app":
+                raise TokenRefused("app_only")
+            if not claims.get("azp"):
+                raise TokenRefused("id_token")
+            of_app = claims.get("sub") == claims["oid"] or claims.get("roles")
+            raise TokenRefused("app_only" if of_app else "scope")
         if self._settings.api_scope not in str(scopes).split():
             raise TokenRefused("scope")
 
     def _refusal(self, reason: str) -> BearerRefused:
         why = _WHY[reason]
-        if reason == "missing":  # whoever brought nothing did nothing wrong: no error is named (RFC 6750, 3.1)
+        if reason == "missing":  # a request without credentials gets no error code (RFC 6750, 3.1)
             return BearerRefused(why, challenge=bearer_challenge(self._settings), code="token_missing")
         enough = reason not in _NOT_ENOUGH
         challenge = bearer_challenge(
@@ -110,22 +121,10 @@ class BearerTokens:
 
 
 def _token_in(authorization: str) -> str:
-    """The token of `Bearer <token>` (RFC 6750, 2.1); other schemes are as good as nothing."""
+    """The token of `Bearer <token>` (RFC 6750, 2.1). Another scheme counts as a missing token."""
     if not re.match(r"(?i)bearer( |$)", authorization):
         raise TokenRefused("missing")
     found = _HEADER.fullmatch(authorization)
     if not found:
         raise TokenRefused("malformed")
     return found[1]
-
-
-def _kind_without_scopes(claims: Mapping[str, Any]) -> str:
-    """What a token is that carries no delegated scope: an app's own, an ID token, or a person's with too little.
-
-    ID tokens name no client (`azp`); in an app's own token the subject is the app's object in the directory.
-    """
-    if claims.get("idtyp") == "app":
-        return "app_only"
-    if not claims.get("azp"):
-        return "id_token"
-    return "app_only" if claims.get("sub") == claims["oid"] or claims.get("roles") else "scope"

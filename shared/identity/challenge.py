@@ -1,6 +1,6 @@
-"""What a refused API client is told in WWW-Authenticate, so that it can do better.
+"""The WWW-Authenticate header, which tells a refused API client what token to send instead.
 
-RFC 6750, 3 (errors and scope); RFC 9470 (a fresher sign-in); "Claims challenges, claims requests, and client
+Sources: RFC 6750, 3 (errors and scope); RFC 9470 (a fresher sign-in); "Claims challenges, claims requests, and client
 capabilities" of the Microsoft identity platform (claims, in base64).
 """
 
@@ -23,10 +23,12 @@ def bearer_challenge(
 ) -> str:
     """The header's value. Without an error it only says that a token is needed.
 
+    Characters that would end a quoted-string, or can't stand in a header, are left out (RFC 9110, 5.6.4).
+
     Args:
-        scope: what the next token must carry.
-        claims: a claims challenge as JSON text, to be sent along with the next token request.
-        max_age: the most seconds since the person last signed in by hand.
+        scope: the scope that the next token must carry.
+        claims: a claims challenge as JSON text, which the client sends with its next token request.
+        max_age: the next token's interactive sign-in may be at most so many seconds old.
     """
     parameters = {
         "realm": settings.base_url,
@@ -37,14 +39,10 @@ def bearer_challenge(
         "claims": base64.b64encode(claims.encode()).decode(),
         "max_age": "" if max_age is None else str(max_age),
     }
-    return "Bearer " + ", ".join(f'{name}="{_quotable(value)}"' for name, value in parameters.items() if value)
+    quotable = {name: _UNQUOTABLE.sub("", value) for name, value in parameters.items() if value}
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in quotable.items())
 
 
 def api_scope(settings: Settings, name: str = "") -> str:
     """A scope of this app's own API as clients ask for it."""
     return f"api://{settings.client_id}/{name or settings.api_scope}"
-
-
-def _quotable(text: str) -> str:
-    """Without what would end a quoted-string, or can't stand in a header (RFC 9110, 5.6.4)."""
-    return _UNQUOTABLE.sub("", text)

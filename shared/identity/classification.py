@@ -14,26 +14,25 @@ from shared.identity.clouds import cloud_of
 from shared.identity.metadata import AuthorityRefused
 
 _LONGEST_CLAIMS = 4096
-NO_REFRESH_TOKEN = "no_refresh_token"  # noqa: S105 - a word of ours, not a secret
-OTHER_CLIENT = "other_client"
-OTHER_CLOUD = "other_cloud"
-OTHER_HOST = "other_host"
 
 
 def classify(answer: Mapping[str, Any]) -> Verdict:
-    """The verdict of an error answer. An error that nobody has heard of is `unavailable`: no person is set aside on a
-    guess."""
+    """The verdict of an error answer. An unknown error is `unavailable`: no person is set aside by a guess.
+
+    A claims challenge longer than any real one, and identifiers with odd characters, are left out.
+    """
+    claims = answer.get("claims")
     return Verdict(
         outcome_of(answer) or Outcome.UNAVAILABLE,
         code=code_of(answer),
         suberror=_word(answer.get("suberror")),
         correlation_id=_word(answer.get("correlation_id")),
-        claims=_claims(answer.get("claims")),
+        claims=claims if isinstance(claims, str) and len(claims) <= _LONGEST_CLAIMS else "",
     )
 
 
 def classify_failure(error: Throttled | Unavailable) -> Verdict:
-    """The verdict when the answer can't be read, never came, or refuses the authority itself."""
+    """The verdict when no answer came, the answer can't be read, or the authority refused its discovery."""
     if isinstance(error, Throttled):
         return Verdict(Outcome.THROTTLED, code="throttled", retry_after=error.after)
     if isinstance(error, AuthorityRefused):
@@ -44,29 +43,24 @@ def classify_failure(error: Throttled | Unavailable) -> Verdict:
 def classify_empty_cache(cache: SerializableTokenCache, *, client_id: str, host: str) -> Verdict:
     """The verdict when MSAL found no refresh token to send.
 
-    A cache with a token for another client, cloud or host shows that our settings changed; the person did nothing
-    wrong.
+    A cache with a token for another client, cloud or host shows that our settings changed: `misconfigured`.
 
     Args:
-        client_id, host: of this app and of its authority.
+        client_id: of this app.
+        host: of its authority.
     """
     tokens = token_caches.entries(cache, token_caches.CredentialType.REFRESH_TOKEN)
     if not tokens:
-        return Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN)
+        return Verdict(Outcome.SIGN_IN_REQUIRED, code="no_refresh_token")
     ours = [token for token in tokens if token["client_id"] == client_id]
     if not ours:
-        return Verdict(Outcome.MISCONFIGURED, code=OTHER_CLIENT)
-    if all(token["environment"] == host for token in ours):  # no account is filed with it: nothing that MSAL can use
-        return Verdict(Outcome.SIGN_IN_REQUIRED, code=NO_REFRESH_TOKEN)
+        return Verdict(Outcome.MISCONFIGURED, code="other_client")
+    if all(token["environment"] == host for token in ours):  # without an account beside it, MSAL can't use the token
+        return Verdict(Outcome.SIGN_IN_REQUIRED, code="no_refresh_token")
     between_clouds = cloud_of(host) and any(cloud_of(token["environment"]) for token in ours)
-    return Verdict(Outcome.MISCONFIGURED, code=OTHER_CLOUD if between_clouds else OTHER_HOST)
-
-
-def _claims(value: object) -> str:
-    """A claims challenge; "" for anything longer than a challenge can be."""
-    return value if isinstance(value, str) and len(value) <= _LONGEST_CLAIMS else ""
+    return Verdict(Outcome.MISCONFIGURED, code="other_cloud" if between_clouds else "other_host")
 
 
 def _word(value: object) -> str:
-    """A short identifier; "" for anything else, as the answer may hold any text."""
+    """A short identifier; "" for anything else."""
     return value if isinstance(value, str) and re.fullmatch(r"[\w.:-]{1,64}", value) else ""

@@ -1,4 +1,4 @@
-"""The hosts of Microsoft's clouds. All hosts of one cloud are aliases: a token cache may name any of them.
+"""The hosts of Microsoft's clouds. The hosts of one cloud are aliases: a token cache may name any of them.
 
 Source: the instance discovery document of Microsoft Entra (`/common/discovery/instance`), as MSAL.NET carries it in its
 class `KnownMetadataProvider`.
@@ -14,5 +14,5 @@ _CLOUDS = (
 
 
 def cloud_of(host: str) -> tuple[str, ...]:
-    """All hosts of this host's cloud; () for a host of no Microsoft cloud."""
+    """All hosts of this host's cloud; () for a host that is not Microsoft's."""
     return next((hosts for hosts in _CLOUDS if host in hosts), ())

@@ -1,4 +1,4 @@
-"""MSAL's confidential client, one for each acquisition, with the person's own token cache and nobody else's."""
+"""MSAL's confidential client: one object per acquisition, with one person's token cache."""
 
 import threading
 import warnings
@@ -25,7 +25,9 @@ from shared.identity.verification import TokenRefused, Verifier
 from shared.settings import Settings
 from shared.settings_parsers import RESERVED_SCOPES
 
-_CAPABILITIES = ["CP1"]  # we can answer a claims challenge: "Continuous access evaluation enabled APIs"
+_CAPABILITIES = [
+    "CP1"
+]  # this app handles claims challenges: "Claims challenges, claims requests, and client capabilities"
 _NOT_GRANTS = RESERVED_SCOPES | {"email"}
 
 
@@ -33,7 +35,7 @@ class Identity:
     """Signs people in and acquires tokens for them.
 
     Args:
-        now: the clock for the expiry that we record; MSAL reads its own.
+        now: the clock for the expiry that is recorded; MSAL reads its own.
     """
 
     def __init__(self, settings: Settings, http: HttpClient, *, now: Callable[[], datetime] = utc_now) -> None:
@@ -42,20 +44,20 @@ class Identity:
         self._now = now
         self._metadata = Metadata(http)
         self._threads = threading.local()
-        # The answer comes by query, so that SameSite=Lax cookies come with it; the code is bound by PKCE and used once.
+        # A query keeps the SameSite=Lax cookies, which a form post would lose. PKCE binds the code; it works once.
         warnings.filterwarnings("ignore", message="response_mode='form_post' is recommended")
 
     def begin_sign_in(self, *, login_hint: str = "", prompt: str = "", claims: str = "") -> tuple[str, dict[str, Any]]:
         """Starts an authorization-code flow with PKCE, state and nonce.
 
         Returns:
-            The URL to send the browser to, and the flow to keep for the callback (secret, without that URL).
+            The URL to send the browser to, and the flow to keep for the callback. The flow is secret.
 
         Raises:
             TryLater, Misconfigured: the authority's discovery failed.
         """
         try:
-            flow = self._application(SerializableTokenCache(), self._connect()).initiate_auth_code_flow(
+            flow = self._build_application(SerializableTokenCache(), self._connect()).initiate_auth_code_flow(
                 list(self._settings.scopes),
                 redirect_uri=self._settings.redirect_uri,
                 login_hint=login_hint or None,
@@ -67,59 +69,61 @@ class Identity:
         return str(flow.pop("auth_uri")), flow
 
     def finish_sign_in(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> SignedIn:
-        """Redeems the code that came back, and verifies the id token that came for it.
+        """Redeems the code of the callback, and verifies the id token.
 
         Args:
-            flow: from `begin_sign_in`; its state has been compared already.
+            flow: from `begin_sign_in`. The caller has compared its state.
             response: the query parameters of the callback.
 
         Raises:
-            SignInFailed: the tenant refused, the code was used, or the id token is not to be trusted.
+            SignInFailed: the tenant refused or can't be reached, the code was used, or the id token is not valid.
         """
         cache = SerializableTokenCache()
         try:
-            result = self._application(cache, self._connect()).acquire_token_by_auth_code_flow(
+            result = self._build_application(cache, self._connect()).acquire_token_by_auth_code_flow(
                 dict(flow), dict(response)
             )
         except (Throttled, Unavailable) as error:
             raise tenant_unreachable(error) from error
-        except (ValueError, RuntimeError) as error:  # state or nonce mismatch: MSAL raises plain ones
+        except (ValueError, RuntimeError) as error:  # MSAL's for a state or nonce that does not match
             raise SignInFailed("Start again from the first page.", code="mismatch") from error
         if "error" in result:
             raise sign_in_refused(result | {"correlation_id": result.get("correlation_id", "")})
-        return self._signed_in(result, cache)
+        return self._verify_sign_in(result, cache)
 
     def acquisition(self, account: Account, *, claims: str = "") -> Acquisition:
-        """A silent acquisition for a person who is not here, for the scopes that they granted.
+        """A silent acquisition for the scopes that this person granted. Nothing is sent yet.
 
         Args:
-            claims: a claims challenge of the resource: a cached access token will not do.
+            claims: the resource's claims challenge (JSON text). A cached access token is not used then.
         """
-        # Where it was exchanged: a guest's refresh token would lead home from /organizations.
+        # In the tenant of the exchange: /organizations would send a guest's refresh token to their home tenant.
         tenant_id = account.tenant_id if account.source is Source.ON_BEHALF_OF else ""
         return Acquisition(
             account,
             self._settings,
             connect=lambda id_token: self._connect(id_token=id_token, holds_requests=True),
-            build=lambda cache, http: self._application(cache, http, tenant_id=tenant_id),
+            build=lambda cache, http: self._build_application(cache, http, tenant_id=tenant_id),
             claims=claims,
             now=self._now,
         )
 
-    def on_behalf_of(self, person: Person, token: str, *, claims: str = "") -> Exchanged:
-        """Exchanges a person's access token for this app's API for tokens for Microsoft Graph.
+    def exchange_token(self, person: Person, token: str, *, claims: str = "") -> Exchanged:
+        """Exchanges an access token for this app's API for tokens for Microsoft Graph ("Microsoft identity platform
+        and OAuth 2.0 On-Behalf-Of flow"), in the tenant that issued the token.
 
         Args:
-            person, token: from a verified bearer token. The exchange happens in the tenant that the token is from.
-            claims: a claims challenge of Graph.
+            person: whom the token is for.
+            token: a verified bearer token.
+            claims: Graph's claims challenge (JSON text).
 
         Raises:
-            SignInFailed: the answer speaks of somebody else, or is not to be trusted.
+            SignInFailed: the answer is for somebody else, or its id token is not valid.
         """
         cache = SerializableTokenCache()
         try:
-            # MSAL remembers a refusal of this very token for a minute; by then the person may have agreed.
-            application = self._application(cache, self._connect(), tenant_id=person.tenant_id, http_cache={})
+            # With the shared cache MSAL would repeat a refusal of this token for a minute, even after consent.
+            application = self._build_application(cache, self._connect(), tenant_id=person.tenant_id, http_cache={})
             result = application.acquire_token_on_behalf_of(
                 token, list(self._settings.scopes), claims_challenge=claims or None
             )
@@ -127,7 +131,7 @@ class Identity:
             return Exchanged(Acquired(classify_failure(error)))
         if "access_token" not in result:
             return Exchanged(Acquired(classify(result), sent=True))
-        signed_in = self._signed_in(result, cache)
+        signed_in = self._verify_sign_in(result, cache)
         if signed_in.person.account_id != person.account_id:
             raise SignInFailed("The identity provider answered for somebody else.", code="other_person")
         verdict = Verdict(Outcome.FRESH, token_expires_at=signed_in.expires_at)
@@ -158,7 +162,7 @@ class Identity:
             repeatable=not self._settings.strict_rotation,
         )
 
-    def _application(
+    def _build_application(
         self,
         cache: SerializableTokenCache,
         http_client: MsalHttpClient,
@@ -166,36 +170,38 @@ class Identity:
         tenant_id: str = "",
         http_cache: dict[str, Any] | None = None,
     ) -> ConfidentialClientApplication:
+        """Builds MSAL's application, which fetches the authority's discovery document.
+
+        Args:
+            tenant_id: the tenant to ask, where AUTHORITY is for many.
+            http_cache: MSAL's cache of HTTP answers. Each thread has one of its own, as MSAL locks it per application
+                object only.
+
+        Raises:
+            Throttled, Unavailable: discovery failed.
+        """
+        authority = self._settings.authority
+        if tenant_id and self._settings.multi_tenant:
+            authority = f"{authority.rpartition('/')[0]}/{tenant_id}"
+        if http_cache is None:
+            http_cache = vars(self._threads).setdefault("http_cache", {})
         try:
             return ConfidentialClientApplication(
                 self._settings.client_id,
                 client_credential=self._credential,
-                authority=self._authority(tenant_id) or None,
+                authority=authority or None,
                 oidc_authority=self._settings.oidc_authority or None,
                 token_cache=cache,
                 http_client=http_client,
-                http_cache=self._http_cache if http_cache is None else http_cache,
-                instance_discovery=False,  # the settings name the authority; nobody else is asked about it
+                http_cache=http_cache,
+                instance_discovery=False,  # the settings name the authority; MSAL need not ask another host about it
                 client_capabilities=_CAPABILITIES,
             )
-        except (ValueError, KeyError) as error:  # MSAL's plain ones: another issuer, or a document without endpoints
+        except (ValueError, KeyError) as error:  # MSAL's for another issuer, or a document without endpoints
             raise AuthorityRefused({"error": "invalid_issuer"}) from error
 
-    def _authority(self, tenant_id: str) -> str:
-        """AUTHORITY; for one tenant, where AUTHORITY is for many."""
-        if not (tenant_id and self._settings.multi_tenant):
-            return self._settings.authority
-        return self._settings.authority.rpartition("/")[0] + f"/{tenant_id}"
-
-    @property
-    def _http_cache(self) -> dict[str, Any]:
-        """One a thread: MSAL locks it for each app object only."""
-        if not hasattr(self._threads, "http_cache"):
-            self._threads.http_cache = {}
-        cache: dict[str, Any] = self._threads.http_cache
-        return cache
-
-    def _signed_in(self, result: Mapping[str, Any], cache: SerializableTokenCache) -> SignedIn:
+    def _verify_sign_in(self, result: Mapping[str, Any], cache: SerializableTokenCache) -> SignedIn:
+        """Verifies the id token. Returns what the sign-in gave, or raises SignInFailed."""
         try:
             claims = self.verifier.verify(str(result.get("id_token", "")), audience=[self._settings.client_id])
         except (Throttled, Unavailable) as error:

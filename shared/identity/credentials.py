@@ -1,7 +1,7 @@
-"""How this app proves to the token endpoint who it is: a secret, a certificate, or a managed identity.
+"""The app's credential at the token endpoint: a secret, a certificate, or a managed identity.
 
-The last two are client assertions (RFC 7523). Signing takes tens of milliseconds, so one callable serves the process
-and keeps each assertion until it is near its end.
+The last two are client assertions (RFC 7523). Signing takes tens of milliseconds, so one callable serves the whole
+process and reuses each assertion until shortly before it expires.
 """
 
 import threading
@@ -33,16 +33,16 @@ def client_credential(settings: Settings) -> ClientCredential:
     if settings.client_secret:
         return settings.client_secret
     if settings.client_certificate:
-        return {"client_assertion": certificate_assertion(settings.client_id, _pem(settings.client_certificate))}
+        return {"client_assertion": certificate_assertion(settings.client_id, _read_pem(settings.client_certificate))}
     return {"client_assertion": managed_identity_assertion(settings)}
 
 
 class CertificateAssertion:
-    """A callable that signs client assertions with a certificate's key, one for each token endpoint, kept until near
-    its end.
+    """Signs client assertions with a certificate's key; keeps one per token endpoint until shortly before it expires.
 
     Args:
-        pem: private key and certificate. The thumbprint (x5t#S256, RFC 7515, 4.1.8) is computed.
+        pem: private key and certificate. The thumbprint (x5t#S256, RFC 7515, 4.1.8) is computed from it.
+        clock: POSIX seconds.
     """
 
     def __init__(self, client_id: str, pem: str, *, clock: Callable[[], float] = time.time) -> None:
@@ -68,7 +68,7 @@ class CertificateAssertion:
 
 
 def certificate_assertion(client_id: str, pem: str) -> CertificateAssertion:
-    """Checks the PEM text by signing once, so that a wrong one is a settings error and not everybody's failure."""
+    """A callable for MSAL. Signs once as a check: raises SettingsError when certificate or key are missing or wrong."""
     try:
         assertion = CertificateAssertion(client_id, pem)
         assertion({"token_endpoint": "https://localhost/"})
@@ -81,15 +81,16 @@ def certificate_assertion(client_id: str, pem: str) -> CertificateAssertion:
 
 
 def managed_identity_assertion(settings: Settings) -> Callable[[], str]:
-    """A callable that gives the managed identity's token for the exchange with a federated credential; azure-identity
-    keeps it."""
+    """A callable that returns the managed identity's token, which a federated credential accepts as an assertion.
+    azure-identity caches it. ("Configure an application to trust a managed identity")"""
     credential = ManagedIdentityCredential(client_id=settings.storage_client_id or None)
     host = settings.authority.split("/")[2] if settings.authority else ""
     scope = _EXCHANGE_AUDIENCES.get(host, "api://AzureADTokenExchange") + "/.default"
     return lambda: credential.get_token(scope).token
 
 
-def _pem(text: str) -> str:
+def _read_pem(text: str) -> str:
+    """The PEM text: as it is, or from the file that it names."""
     if "-----BEGIN" in text:
         return text.replace("\\n", "\n")
     try:

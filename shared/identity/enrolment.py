@@ -1,5 +1,4 @@
-"""Saves the account of somebody who signed in, or in whose name the API was called: the row first, then the slot's
-hint."""
+"""Saves accounts after a sign-in or an on-behalf-of exchange: the row first, then the slot's hint."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -18,7 +17,7 @@ class Enrolment:
     """Writes new and renewed accounts.
 
     Args:
-        now: see Services.
+        now: the time.
     """
 
     def __init__(
@@ -30,7 +29,7 @@ class Enrolment:
         self._now = now
 
     def save_sign_in(self, signed_in: SignedIn) -> Account:
-        """Saves what came of a sign-in; it replaces whatever was stored.
+        """Saves the account of a person who signed in. A stored token cache is replaced.
 
         Raises:
             StoreUnavailable, RowTooLarge.
@@ -44,13 +43,13 @@ class Enrolment:
         raise _kept_changing()
 
     def save_exchange(self, signed_in: SignedIn, before: Account | None) -> Account | None:
-        """Saves what came of an on-behalf-of exchange, unless somebody else saved a newer token cache meanwhile.
+        """Saves the account after an on-behalf-of exchange, unless the row got a newer token cache meanwhile.
 
         Args:
-            before: the row as it was found without a usable token; None when there was none.
+            before: the row as it was read before the exchange; None when there was none.
 
         Returns:
-            The account as it is stored now. None when the row vanished meanwhile: nobody is brought back.
+            The account as it is stored now. None when the row vanished meanwhile: it is not written again.
 
         Raises:
             StoreUnavailable, RowTooLarge.

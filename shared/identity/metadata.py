@@ -1,7 +1,6 @@
-"""Documents that an authority publishes (OpenID Connect Discovery 1.0, RFC 7517 keys), remembered for the whole
-process.
+"""Documents that an authority publishes (OpenID Connect Discovery 1.0, RFC 7517 keys), cached for the whole process.
 
-MSAL remembers discovery too, but for one app object's cache each: 64 worker threads would ask 64 times.
+MSAL caches discovery per `http_cache`, of which each thread has one: 64 worker threads would ask 64 times.
 """
 
 import threading
@@ -11,14 +10,14 @@ from collections.abc import Callable
 from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, json_object
 
 DISCOVERY_SECONDS = 24 * 3600.0
-_TELLING = ("token_endpoint", "jwks_uri", "keys")  # one of them is in every document that is worth remembering
+_TELLING = ("token_endpoint", "jwks_uri", "keys")  # a document with none of them is an error page, and is not cached
 
 
 class AuthorityRefused(Unavailable):
-    """The authority answers its discovery with a 4xx: an unknown tenant, say.
+    """The authority refuses its discovery: an unknown tenant, for instance.
 
     Attributes:
-        answer: the error answer, as of a token endpoint.
+        answer: the error answer, in the shape of a token endpoint's (RFC 6749, 5.2).
     """
 
     def __init__(self, answer: dict[str, object]) -> None:
@@ -27,7 +26,7 @@ class AuthorityRefused(Unavailable):
 
 
 class Metadata:
-    """JSON documents by URL. Failures are not remembered.
+    """Fetches and caches JSON documents by URL. Failures are not cached.
 
     Args:
         clock: seconds that only grow.
@@ -40,11 +39,11 @@ class Metadata:
         self._known: dict[str, tuple[float, HttpAnswer]] = {}
 
     def get(self, url: str, *, max_age: float = DISCOVERY_SECONDS) -> HttpAnswer:
-        """The document, at most `max_age` seconds old; one request however many threads ask.
+        """Returns the document, at most `max_age` seconds old. Threads that ask at the same time share one request.
 
         Raises:
             Throttled, Unavailable: no usable answer.
-            AuthorityRefused: a 4xx.
+            AuthorityRefused: an answer that is JSON, but neither 200 nor 429 nor 5xx.
         """
         known = self._known.get(url)
         if known and self._clock() - known[0] < max_age:
@@ -53,16 +52,11 @@ class Metadata:
             known = self._known.get(url)
             if known and self._clock() - known[0] < max_age:
                 return known[1]
-            answer = self._fetched(url)
+            answer = self._fetch(url)
             self._known[url] = (self._clock(), answer)
             return answer
 
-    def age(self, url: str) -> float | None:
-        """Seconds since this document was fetched; None when it never was."""
-        known = self._known.get(url)
-        return self._clock() - known[0] if known else None
-
-    def _fetched(self, url: str) -> HttpAnswer:
+    def _fetch(self, url: str) -> HttpAnswer:
         answer = self._http.request("GET", url, headers={"Accept": "application/json"}, repeatable=True)
         if answer.status_code == 429:
             raise Throttled(self._http.retry_after(answer))

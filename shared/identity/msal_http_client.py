@@ -1,9 +1,9 @@
-"""What MSAL is given as its `http_client`, for one acquisition.
+"""MSAL's `http_client` for one acquisition.
 
-It keeps from MSAL what MSAL can't handle: 429, 5xx and unreadable answers are raised (shared/clients/http.py), success
-answers of an odd shape never reach the token cache, and a half-read answer never reaches MSAL's log. It also adds what
-MSAL misses: a plain OpenID provider may leave the id_token out of a refresh answer (OpenID Connect Core 1.0, 12.2).
-MSAL would then file the access token under no account at all.
+It checks each token answer before MSAL sees it. 429, 5xx and answers that can't be read are raised as exceptions
+(shared/clients/http.py), so that MSAL neither hides them nor logs them, and nothing malformed gets into the token
+cache. An OpenID provider may leave the id_token out of a refresh answer (OpenID Connect Core 1.0, 12.2), and MSAL would
+then file the access token under no account: the stored id_token is added.
 """
 
 import base64
@@ -25,7 +25,7 @@ _PASSING_ERRORS = ("temporarily_unavailable", "server_error")
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A token request (RFC 6749, 4.1.3 and 6) as MSAL composed it. The body holds secrets."""
+    """A token request (RFC 6749, 4.1.3 and 6) as MSAL composed it. Headers and body hold secrets."""
 
     url: str
     grant_type: str
@@ -34,10 +34,10 @@ class TokenRequest:
 
 
 class TokenRequestHeld(Exception):
-    """MSAL wants to send a token request. Not a RequestException: MSAL lets it pass.
+    """MSAL needs a token request, which has not been sent. No RequestException, so MSAL does not catch it.
 
     Attributes:
-        request: what it wants to send.
+        request: the request to send.
     """
 
     def __init__(self, request: TokenRequest) -> None:
@@ -49,14 +49,14 @@ class MsalHttpClient:
     """MSAL's `http_client` for one person.
 
     Args:
-        id_token: the stored one, carried into refresh answers that have none.
-        holds_requests: a token request is not sent; TokenRequestHeld is raised until `answer` is set.
-        repeatable: may a refresh be sent once more when the connection broke? Only where refresh tokens can be used
-            again. With strict rotation, a second use of one that did arrive revokes the whole family.
+        id_token: the stored one, which is added to refresh answers that have none.
+        holds_requests: `post` sends nothing; it raises TokenRequestHeld until `answer` is set.
+        repeatable: may a refresh be sent once more when the connection broke? Only where a refresh token works more
+            than once: with strict rotation, its second use revokes the whole family.
 
     Attributes:
-        answer: what came of the held request. MSAL gets it for every token request: it would try an older refresh
-            token after a refusal, and one acquisition sends one request only.
+        answer: the answer to the held request, or its failure. MSAL gets it for every token request: one acquisition
+            sends one, although MSAL would try an older refresh token after a refusal.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class MsalHttpClient:
         self.answer: HttpAnswer | RequestException | None = None
 
     def get(self, url: str, *, params: Mapping[str, str] | None = None, **_: Any) -> HttpAnswer:
-        """Discovery."""
+        """Returns a discovery document. Raises Throttled, Unavailable."""
         return self._metadata.get(f"{url}?{urlencode(params)}" if params else url)
 
     def post(
@@ -88,7 +88,7 @@ class MsalHttpClient:
         data: Mapping[str, Any] | None = None,
         **_: Any,
     ) -> HttpAnswer:
-        """A token request. Raises TokenRequestHeld, Throttled, Unavailable."""
+        """Sends or holds a token request. Raises TokenRequestHeld, Throttled, Unavailable."""
         fields = dict(data or {})
         request = TokenRequest(
             url=f"{url}?{urlencode(params)}" if params else url,
@@ -105,7 +105,12 @@ class MsalHttpClient:
         return self.answer
 
     def send(self, request: TokenRequest) -> HttpAnswer:
-        """Sends it; gives an answer that MSAL can use. Raises Throttled, Unavailable."""
+        """Sends a token request. Returns an answer that MSAL can use.
+
+        Raises:
+            Throttled: 429.
+            Unavailable: no answer, a passing fault, or an answer that can't be read.
+        """
         refreshing = request.grant_type == "refresh_token"
         with telemetry.token_request(request.grant_type) as answered:
             answer = self._http.request(
@@ -116,12 +121,6 @@ class MsalHttpClient:
                 repeatable=refreshing and self._repeatable,
             )
             answered(answer.status_code)
-        return self._usable(answer, refreshing=refreshing)
-
-    def close(self) -> None:
-        """Called by MSAL. The connection pool belongs to the process and stays open."""
-
-    def _usable(self, answer: HttpAnswer, *, refreshing: bool) -> HttpAnswer:
         if answer.status_code == 429:
             raise Throttled(self._http.retry_after(answer))
         if answer.status_code >= 500:
@@ -133,14 +132,17 @@ class MsalHttpClient:
             return HttpAnswer(answer.status_code, answer.headers, json.dumps(_error_answer(body)).encode())
         if answer.status_code != 200 or not _is_token_answer(body):
             raise Unavailable("unparsable")
-        whole = {name: value for name, value in body.items() if value != ""}  # MSAL decodes whatever is there
+        whole = {name: value for name, value in body.items() if value != ""}  # MSAL decodes even an empty id_token
         if refreshing and self._id_token:
             whole.setdefault("id_token", self._id_token)
         return answer if whole == body else HttpAnswer(answer.status_code, answer.headers, json.dumps(whole).encode())
 
+    def close(self) -> None:
+        """Does nothing: the connection pool belongs to the process. MSAL expects the method."""
+
 
 def _error_answer(body: Mapping[str, Any]) -> dict[str, Any]:
-    """An error answer with texts where MSAL expects texts (RFC 6749, 5.2), and Entra's numbers."""
+    """The error answer with its texts (RFC 6749, 5.2) and Entra's `error_codes`; MSAL expects texts."""
     texts = {name: value for name, value in body.items() if isinstance(value, str)}
     if "error" not in texts:
         raise Unavailable("unparsable")
@@ -149,7 +151,7 @@ def _error_answer(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_token_answer(body: Mapping[str, Any]) -> bool:
-    """Has it the shape that MSAL takes for granted (RFC 6749, 5.1)?"""
+    """Has the answer the shape that MSAL takes for granted (RFC 6749, 5.1)?"""
     texts = ("access_token", "token_type", "refresh_token", "scope", "id_token", "client_info")
     numbers = ("expires_in", "ext_expires_in", "refresh_in")
     return (
@@ -157,25 +159,25 @@ def _is_token_answer(body: Mapping[str, Any]) -> bool:
         and all(_is_text(body.get(name, "")) for name in texts)
         and all(_is_number(body.get(name, 0)) for name in numbers)
         and isinstance(body.get("refresh_in", 0), int)
-        and (not body.get("id_token") or _json_in(body["id_token"].split(".")[1:2]))
-        and (not body.get("client_info") or _json_in([body["client_info"]]))
+        and (not body.get("id_token") or _holds_json(body["id_token"].split(".")[1:2]))
+        and (not body.get("client_info") or _holds_json([body["client_info"]]))
     )
 
 
 def _is_text(value: object) -> bool:
-    """RFC 6749, appendix A: printable ASCII. Anything else could not go into a header, or into a row."""
+    """Printable ASCII (RFC 6749, appendix A). Nothing else can go into a header, or into a row."""
     return isinstance(value, str) and value.isascii() and value.isprintable()
 
 
 def _is_number(value: object) -> bool:
-    """Seconds, as a number or (some providers) as text; not more than fit into a date."""
+    """Seconds, as a number or (some providers) as text; few enough digits for a date."""
     if isinstance(value, str):
         return value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS
 
 
-def _json_in(parts: list[str]) -> bool:
-    """Is there a part, and is it base64url of a JSON object?"""
+def _holds_json(parts: list[str]) -> bool:
+    """Is there a first part, and is it a JSON object in base64url?"""
     try:
         return bool(parts) and isinstance(
             json.loads(base64.urlsafe_b64decode(parts[0] + "=" * (-len(parts[0]) % 4))), dict

@@ -1,5 +1,4 @@
-"""How fast this process may ask the token endpoint: Retry-After holds for all threads, and failures in a row make
-everybody pause."""
+"""Limits how fast this process asks the token endpoint: a Retry-After, or failures in a row, pause all threads."""
 
 import threading
 import time
@@ -15,7 +14,7 @@ _ANSWERS = (Outcome.FRESH, Outcome.SIGN_IN_REQUIRED, Outcome.MISCONFIGURED)
 
 
 class RateLimit:
-    """Shared by all threads that act for absent people.
+    """The limit that all threads of a sweep share.
 
     Args:
         clock: seconds that only grow.
@@ -28,16 +27,16 @@ class RateLimit:
         self._failures = 0
 
     def seconds_to_wait(self) -> float:
-        """How long nobody may ask; 0 when asking is fine."""
+        """The rest of the pause; 0.0 when there is none."""
         return max(self._not_before - self._clock(), 0.0)
 
     def learn(self, verdict: Verdict, *, sent: bool) -> None:
-        """Learns from an answer of the identity provider, or from its absence.
+        """Begins a pause, or ends a row of failures, according to an acquisition's verdict.
 
-        A failure during a pause says nothing new: its request was sent before the pause began.
+        A failure during a pause does not count: its request was sent before the pause began.
 
         Args:
-            sent: was a token request sent? An answer that needed none says nothing about the endpoint.
+            sent: was a token request sent? Without one, the verdict says nothing about the endpoint.
         """
         with self._lock:
             if verdict.outcome is Outcome.THROTTLED:

@@ -1,4 +1,4 @@
-"""How sign-ins, acquisitions and exchanges end, and of whom their tokens speak."""
+"""The results of sign-ins, acquisitions and exchanges, and the person whom a token is for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +14,8 @@ class SignedIn:
     """A completed sign-in.
 
     Attributes:
-        scopes: what the person granted, without those of OpenID Connect.
+        scopes: what the person granted, without OpenID Connect's own scopes.
+        expires_at: when the access token expires.
         token_cache: MSAL's, serialized; a secret.
     """
 
@@ -26,11 +27,11 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class Acquired:
-    """How one acquisition ended.
+    """The result of one acquisition.
 
     Attributes:
-        access_token: "" when there is none.
-        sealed_cache: the token cache, when it changed and must be saved; else None.
+        access_token: "" when there is none; the verdict says why.
+        sealed_cache: the token cache when it changed and must be saved; else None.
         sent: was a token request sent?
     """
 
@@ -40,13 +41,13 @@ class Acquired:
     sent: bool = False
 
     def renewed(self, account: Account) -> Account:
-        """The account with this token cache."""
+        """The account with the changed token cache, to be saved."""
         if self.sealed_cache is None:
             return account
         return replace(account, sealed_cache=self.sealed_cache, cache_version=account.cache_version + 1)
 
     def error(self) -> TokenError:
-        """Why there is no access token, to be raised."""
+        """The error to raise when there is no access token."""
         verdict = self.verdict
         if verdict.outcome is Outcome.SIGN_IN_REQUIRED:
             return SignInRequired(verdict.code, correlation_id=verdict.correlation_id, claims=verdict.claims)
@@ -59,10 +60,10 @@ class Acquired:
 
 @dataclass(frozen=True, slots=True)
 class Exchanged:
-    """How one on-behalf-of exchange ended.
+    """The result of one on-behalf-of exchange.
 
     Attributes:
-        signed_in: what to keep for later calls and for the sweep; None when there is no token.
+        signed_in: the person and their tokens, to be saved; None when there is no token.
     """
 
     acquired: Acquired
@@ -70,7 +71,15 @@ class Exchanged:
 
 
 def person_of(claims: Mapping[str, Any], *, home_account_id: str = "", oidc: bool = False) -> Person:
-    """Who a verified token speaks of. Raises SignInFailed when it names nobody."""
+    """The person whom a verified token is for.
+
+    Args:
+        claims: of the token ("Access token claims reference"; OpenID Connect Core 1.0, 5.1).
+        oidc: is the authority a plain OpenID provider? Then `sub` is the account id.
+
+    Raises:
+        SignInFailed: the token names nobody.
+    """
     tenant_id, object_id = str(claims.get("tid", "")), str(claims.get("oid", ""))
     account_id = str(claims.get("sub", "")) if oidc else f"{object_id}.{tenant_id}"
     if not account_id or (not oidc and not (object_id and tenant_id)):

@@ -1,6 +1,7 @@
-"""Links to the sign-in that a person needs: for their account, with the right prompt and claims.
+"""Links to this app's sign-in page, for one account and with the right prompt and claims.
 
-A claims challenge travels sealed, as anybody can write an address: the tenant gets only claims that it asked for.
+A claims challenge is sealed in the link, because anybody can write a link. So the tenant gets only claims that it asked
+for.
 """
 
 from urllib.parse import urlencode
@@ -13,11 +14,12 @@ _PURPOSE = "claims-challenge"
 
 
 def sign_in_path(*, username: str = "", code: str = "", challenge: str = "", next_path: str = "") -> str:
-    """The path of this app that starts the sign-in.
+    """The path that starts a sign-in.
 
     Args:
-        code: of the failure (shared/error_codes.py); "" starts an ordinary sign-in.
+        code: the failure's (shared/error_codes.py), which decides the prompt; "" starts an ordinary sign-in.
         challenge: from `sealed_challenge`.
+        next_path: where the browser goes after the sign-in.
     """
     parameters = {
         "login_hint": username,
@@ -35,7 +37,7 @@ def sealed_challenge(claims: str, keys: KeyRing) -> str:
 
 
 def opened_challenge(text: str, keys: KeyRing) -> str:
-    """The claims in a sealed challenge; "" when it doesn't open. The sign-in is an ordinary one then."""
+    """The claims in a sealed challenge (JSON text); "" when it does not open. The sign-in is an ordinary one then."""
     try:
         return keys.open_text(text, purpose=_PURPOSE) if text else ""
     except SealError:

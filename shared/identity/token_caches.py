@@ -1,4 +1,4 @@
-"""A person's MSAL token cache: opened only when it has MSAL's schema, and looked into."""
+"""Reads and prunes a person's MSAL token cache."""
 
 import json
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ def deserialize(cache: SerializableTokenCache, text: str, *, host: str = "") -> 
     """Fills `cache` from `text`.
 
     Args:
-        host: of our authority. Entries under another host of the same cloud are filed under this one: MSAL.NET writes
-            `login.windows.net`, and MSAL for Python looks for the authority's host alone when it discovers no instance.
+        host: the authority's. Entries under another host of the same cloud are moved to this one: MSAL.NET writes
+            `login.windows.net`, and MSAL for Python without instance discovery searches the authority's host only.
 
     Raises:
-        ValueError: as `check_token_cache` does.
+        ValueError: the text is no token cache in MSAL's schema (`check_token_cache`).
     """
     check_token_cache(text)
     aliases = [alias for alias in cloud_of(host) if alias != host and f'"{alias}"' in text]
@@ -36,29 +36,30 @@ def deserialize(cache: SerializableTokenCache, text: str, *, host: str = "") -> 
 
 
 def entries(cache: SerializableTokenCache, kind: str) -> list[dict[str, Any]]:
-    """All entries of one kind."""
+    """All entries of one kind (CredentialType)."""
     return list(cache.search(kind))
 
 
 def stored_id_token(cache: SerializableTokenCache) -> str:
-    """The person's id token, "" when there is none."""
+    """The person's id token; "" when there is none."""
     return next((str(each["secret"]) for each in entries(cache, CredentialType.ID_TOKEN) if "secret" in each), "")
 
 
 def home_account_id(cache: SerializableTokenCache) -> str:
-    """The home account id of the one account, "" when there is none."""
+    """The home account id of the first account; "" when there is none."""
     return next((str(each["home_account_id"]) for each in entries(cache, CredentialType.ACCOUNT)), "")
 
 
 def drop_superseded(cache: SerializableTokenCache, access_token: str, scopes: Sequence[str]) -> None:
     """Removes the access tokens that a new one replaces: those that the same search would find.
 
-    MSAL files an access token under its scopes and looks for any that covers what is asked. When consent grew, or after
-    a claims challenge, it would go on finding the older one (`TokenCache.search`, msal/token_cache.py).
+    MSAL files an access token under its scopes, and finds any token that covers the requested ones. When a new token
+    has more scopes, or answers a claims challenge, MSAL could still find the older one (`TokenCache.search`,
+    msal/token_cache.py).
 
     Args:
-        access_token: the new one, which is in the cache.
-        scopes: what was asked for.
+        access_token: the new one, which is in the cache already.
+        scopes: the requested ones.
     """
     tokens = entries(cache, CredentialType.ACCESS_TOKEN)
     new = next((each for each in tokens if each["secret"] == access_token), None)

@@ -1,8 +1,8 @@
-"""Checks tokens that others show us: the id token at the end of a sign-in, and bearer tokens.
+"""Verifies tokens that others present: the id token at the end of a sign-in, and bearer tokens.
 
-OpenID Connect Core 1.0, 3.1.3.7; RFC 9068; "Access tokens in the Microsoft identity platform: validate tokens". MSAL
-validates no id token, so we do: signature by the authority's keys, issuer (also where it is a template), audience,
-times.
+MSAL validates no id token, so this module does: the signature by the authority's keys, the issuer (for many tenants it
+is a template), the audience and the times. Sources: OpenID Connect Core 1.0, 3.1.3.7; RFC 9068; "Access tokens in the
+Microsoft identity platform: validate tokens".
 """
 
 import threading
@@ -12,6 +12,7 @@ from typing import Any
 
 import jwt
 from jwt.exceptions import PyJWTError
+from jwt.types import Options
 
 from shared.clients.http import json_object
 from shared.identity.metadata import Metadata
@@ -21,17 +22,25 @@ _KEYS_SECONDS = 24 * 3600.0
 _NEW_KEYS_AT_MOST_EVERY = 60.0
 _ALGORITHMS = ["RS256", "PS256", "ES256"]
 _LONGEST_TOKEN = 16 * 1024
+# PyJWT checks the signature; `verify` checks the claims itself, with a word for each refusal.
+_SIGNATURE_ONLY: Options = {
+    "verify_aud": False,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_sub": False,
+}
 
-# The key, and for whom it signs (a template, as the authority's issuer): Entra's own addition to RFC 7517.
+# A key, and the issuer that it signs for: Entra's addition to RFC 7517. Like the authority's issuer, it is a template.
 _Key = tuple[jwt.PyJWK, str]
 
 
 class TokenRefused(Exception):
-    """A token is not to be trusted. Never leaves shared/identity but as a RequestRefused.
+    """A token is not valid here. shared/identity translates it into a RequestRefused.
 
     Attributes:
-        reason: a word: `oversized`, `malformed`, `algorithm`, `unknown_key`, `signature`, `expired`, `not_yet_valid`,
-            `audience`, `version`, `issuer`, `claims`; and those of bearer.py.
+        reason: `oversized`, `malformed`, `algorithm`, `unknown_key`, `signature`, `expired`, `not_yet_valid`,
+            `audience`, `version`, `issuer` or `claims`; or another word of bearer.py.
     """
 
     def __init__(self, reason: str) -> None:
@@ -43,7 +52,7 @@ class Verifier:
     """Verifies tokens of one authority.
 
     Args:
-        discovery_url: of the authority's OpenID configuration.
+        discovery_url: the address of the authority's OpenID configuration.
         now: POSIX seconds.
     """
 
@@ -55,39 +64,39 @@ class Verifier:
         self._parsed: tuple[object, dict[str, _Key]] = (None, {})
 
     def verify(self, token: str, *, audience: Sequence[str], version: str = "") -> dict[str, Any]:
-        """The claims of a token that is signed by the authority, for one of `audience`, and valid now.
+        """Returns the claims of a token that the authority signed, for one of `audience`, and that is valid now.
 
         Args:
-            version: of Entra's token format (`ver`), when only one will do: others have another issuer.
+            version: the required version of Entra's token format (`ver`); "" allows any.
 
         Raises:
             TokenRefused: with the reason.
-            Throttled, Unavailable: the authority's keys can't be had.
+            Throttled, Unavailable: the authority's keys can't be fetched.
         """
-        key, key_issuer = self._key(_header(token))
+        key, key_issuer = self._find_key(token)
         try:
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=_ALGORITHMS,
-                options={
-                    "verify_aud": False,
-                    "verify_exp": False,
-                    "verify_nbf": False,
-                    "verify_iat": False,
-                    "verify_sub": False,
-                },
+                options=_SIGNATURE_ONLY,
             )
         except PyJWTError as error:
             raise TokenRefused("signature") from error
-        self._check(claims, audience)
+        self._check_times(claims)
+        given = claims.get("aud")
+        if not any(each in audience for each in (given if isinstance(given, list) else [given])):
+            raise TokenRefused("audience")
         if version and claims.get("ver") != version:
             raise TokenRefused("version")
-        if claims.get("iss") not in self._issuers(claims, key_issuer):
+        tenant_id = str(claims.get("tid", ""))
+        issuer = str(json_object(self._metadata.get(self._discovery_url)).get("issuer", ""))
+        issuer, key_issuer = (each.replace("{tenantid}", tenant_id) for each in (issuer, key_issuer))
+        if claims.get("iss") != issuer or key_issuer not in ("", issuer):
             raise TokenRefused("issuer")
         return claims
 
-    def _check(self, claims: Mapping[str, Any], audience: Sequence[str]) -> None:
+    def _check_times(self, claims: Mapping[str, Any]) -> None:
         expires, starts = claims.get("exp"), claims.get("nbf", claims.get("iat"))
         if not isinstance(expires, (int, float)) or not isinstance(starts, (int, float)):
             raise TokenRefused("claims")
@@ -95,29 +104,25 @@ class Verifier:
             raise TokenRefused("expired")
         if starts > self._now() + _SKEW_SECONDS:
             raise TokenRefused("not_yet_valid")
-        given = claims.get("aud")
-        if not any(each in audience for each in (given if isinstance(given, list) else [given])):
-            raise TokenRefused("audience")
 
-    def _issuers(self, claims: Mapping[str, Any], key_issuer: str) -> set[str]:
-        """The issuer that this token must name, a multi-tenant authority's being a template; none when its key signs
-        for another."""
-        document = json_object(self._metadata.get(self._discovery_url))
-        issuer = str(document.get("issuer", "")).replace("{tenantid}", str(claims.get("tid", "")))
-        keys = key_issuer.replace("{tenantid}", str(claims.get("tid", "")))
-        return {issuer} if keys in ("", issuer) else set()
-
-    def _key(self, header: Mapping[str, Any]) -> _Key:
+    def _find_key(self, token: str) -> _Key:
+        """The authority's key that the token's header names. A key that is not known yet is looked for once more, in a
+        fresh document."""
+        if len(token) > _LONGEST_TOKEN:
+            raise TokenRefused("oversized")
+        try:
+            header = jwt.get_unverified_header(token)
+        except PyJWTError as error:
+            raise TokenRefused("malformed") from error
         if header.get("alg") not in _ALGORITHMS:
             raise TokenRefused("algorithm")
-        key = self._keys(_KEYS_SECONDS).get(str(header.get("kid")))
-        if key is None:
-            key = self._keys(_NEW_KEYS_AT_MOST_EVERY).get(str(header.get("kid")))
-        if key is None:
-            raise TokenRefused("unknown_key")
-        return key
+        for max_age in (_KEYS_SECONDS, _NEW_KEYS_AT_MOST_EVERY):
+            key = self._fetch_keys(max_age).get(str(header.get("kid")))
+            if key is not None:
+                return key
+        raise TokenRefused("unknown_key")
 
-    def _keys(self, max_age: float) -> dict[str, _Key]:
+    def _fetch_keys(self, max_age: float) -> dict[str, _Key]:
         document = json_object(self._metadata.get(self._discovery_url))
         answer = self._metadata.get(str(document.get("jwks_uri", "")), max_age=max_age)
         with self._lock:
@@ -126,17 +131,8 @@ class Verifier:
             return self._parsed[1]
 
 
-def _header(token: str) -> dict[str, Any]:
-    if len(token) > _LONGEST_TOKEN:
-        raise TokenRefused("oversized")
-    try:
-        return jwt.get_unverified_header(token)
-    except PyJWTError as error:
-        raise TokenRefused("malformed") from error
-
-
 def _parsed_keys(document: Mapping[str, Any]) -> dict[str, _Key]:
-    """Signing keys by id; what PyJWT doesn't know is left out (RFC 7517, 5)."""
+    """Signing keys by id (RFC 7517, 5), without those of a kind that PyJWT doesn't know."""
     keys = {}
     for each in document.get("keys", []):
         if not isinstance(each, dict) or each.get("use", "sig") != "sig" or "kid" not in each:

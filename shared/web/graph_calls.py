@@ -27,7 +27,7 @@ def call_graph(
 
     def ask(claims: str) -> T:
         known = (app.store.get(account.account_id) or account) if claims else account
-        token = app.access.token(known, claims=claims)
+        token = app.access.acquire_token(known, claims=claims)
         return question(app.graph(token, until=app.now() + at_most if at_most else None))
 
     return answer_challenge(ask)

@@ -102,7 +102,7 @@ def require_caller(req: func.HttpRequest, app: Services) -> Caller:
         detail = "The API needs AUTHORITY, a Microsoft Entra tenant: a plain OpenID provider has no on-behalf-of."
         raise RequestRefused(detail, code="needs_entra", title="This app has no API", status=501)
     tokens = BearerTokens(app.settings, app.identity.verifier)
-    return tokens.caller(req.headers.get("authorization", ""))
+    return tokens.authenticate(req.headers.get("authorization", ""))
 
 
 def is_operator(who: Session | Person, app: Services) -> bool:

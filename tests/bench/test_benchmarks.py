@@ -10,7 +10,7 @@ import pytest
 from bench import coldstart, idle, me, memory, people, scaleout, sweep
 from bench.__main__ import BENCHMARKS
 from bench.figures import Figure
-from bench.rig import standing
+from bench.rig import start_rig
 from localdev.progress import Progress
 from tests.support import ROOT
 
@@ -54,7 +54,7 @@ def test_a_sweep_asks_once_for_everybody_and_shares_its_storage_calls(progress: 
 
 def test_nobody_waits_for_the_person_before_them_once_the_credentials_are_proven(progress: Progress) -> None:
     """Fewer people than threads: the first goes alone, all others at once."""
-    with standing() as rig:
+    with start_rig() as rig:
         people.fill(rig, 48, progress)
         sweep.sweep_once(rig, rig.services, latency=0.25)
         assert rig.far_end.counts().most_at_once >= 8

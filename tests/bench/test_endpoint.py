@@ -47,7 +47,7 @@ def test_a_refresh_token_that_comes_twice_is_a_double_redemption(far_end: FarEnd
 
 def test_the_ceiling_counts_every_answer(far_end: FarEnd) -> None:
     """The load generator asks as often as it says."""
-    rate, per_cpu_second = far_end.ceiling(answers=130, connections=4)
+    rate, per_cpu_second = far_end.measure_ceiling(answers=130, connections=4)
     assert far_end.counts().redeemed == 130
     assert rate > 0
     assert per_cpu_second > 0

@@ -54,7 +54,7 @@ def browse(app: Services, people: list[str]) -> None:
             account = app.store.get(random.choice(people))  # noqa: S311 - no secret
             assert isinstance(account, Account)
             try:
-                app.access.token(account)
+                app.access.acquire_token(account)
             except TryLater as error:
                 assert error.code == "busy", error.code  # noqa: PT017 - a whole quarter of a minute without a lease
 

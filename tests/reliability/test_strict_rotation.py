@@ -84,9 +84,9 @@ def test_a_storage_that_fails_for_a_while_costs_a_request_no_family(
     """The person waits a moment longer, and both their tokens are good."""
     (ben,) = enrol(app, sample_tenant, ("ben",))
     trouble = proxy.add(**SAVE, **BUSY, times=ATTEMPTS_OF_THE_SDK)
-    assert app.access.token(ben)
+    assert app.access.acquire_token(ben)
     assert trouble.happened == ATTEMPTS_OF_THE_SDK
-    assert app.access.token(known(app, ben))
+    assert app.access.acquire_token(known(app, ben))
     assert sample_tenant.log()["families_revoked"] == 0
 
 

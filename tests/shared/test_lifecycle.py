@@ -88,13 +88,13 @@ def test_whoever_is_set_aside_is_due_until_told_and_then_when_their_row_ends() -
     assert aside.due_at == NOW  # until they were told
     end = LIFE.defer_until_retention(aside).due_at
     assert end == NOW + LIFE.retention
-    assert not LIFE.is_over(aside, end - timedelta(seconds=1))
-    assert LIFE.is_over(aside, end)
+    assert not LIFE.is_past_retention(aside, end - timedelta(seconds=1))
+    assert LIFE.is_past_retention(aside, end)
 
 
 def test_an_active_row_is_never_over() -> None:
     """However long its person is away: the token is good."""
-    assert not LIFE.is_over(ACCOUNT, NOW + timedelta(days=1000))
+    assert not LIFE.is_past_retention(ACCOUNT, NOW + timedelta(days=1000))
 
 
 def test_history_keeps_ten() -> None:

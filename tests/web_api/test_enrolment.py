@@ -21,12 +21,12 @@ MakeServices = Callable[..., Services]
 
 def caller(app: Services, tenant: SampleTenant, username: str = BEN) -> Caller:
     """Somebody whose token was checked."""
-    return BearerTokens(app.settings, app.identity.verifier).caller(f"Bearer {api_token(tenant, username)}")
+    return BearerTokens(app.settings, app.identity.verifier).authenticate(f"Bearer {api_token(tenant, username)}")
 
 
 def exchanged(app: Services, who: Caller) -> SignedIn:
     """What came of their token."""
-    signed_in = app.identity.on_behalf_of(who.person, who.token).signed_in
+    signed_in = app.identity.exchange_token(who.person, who.token).signed_in
     assert signed_in is not None
     return signed_in
 
@@ -109,7 +109,7 @@ def test_an_answer_for_somebody_else_is_refused(make_services: MakeServices, sam
     app = make_services()
     ada, ben = caller(app, sample_tenant, ADA), caller(app, sample_tenant, BEN)
     with pytest.raises(SignInFailed) as refused:
-        app.identity.on_behalf_of(ada.person, ben.token)
+        app.identity.exchange_token(ada.person, ben.token)
     assert refused.value.code == "other_person"
 
 
@@ -118,7 +118,7 @@ def test_a_throttled_exchange_says_when_to_come_back(make_services: MakeServices
     app = make_services()
     who = caller(app, sample_tenant)
     sample_tenant.add_fault("token", "throttle", retry_after=7, times=1)
-    result = app.identity.on_behalf_of(who.person, who.token)
+    result = app.identity.exchange_token(who.person, who.token)
     assert result.signed_in is None
     assert (result.acquired.verdict.outcome, result.acquired.verdict.retry_after) == (Outcome.THROTTLED, 7)
 
