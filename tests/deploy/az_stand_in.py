@@ -1,4 +1,4 @@
-"""What tests put on PATH as `az`: keeps one vault in a file, and refuses as often as it is told to."""
+"""The `az` that tests put on PATH. It keeps one vault in a file and refuses as often as it is told to."""
 
 import json
 import os

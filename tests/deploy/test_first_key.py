@@ -42,7 +42,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_new_vault_gets_a_key_that_the_app_can_use(path: Path) -> None:
-    """The key goes by a file of the user's own, never by the command line."""
+    """The key is passed in a private file, never on the command line."""
     vault = Vault(path / "vault.json")
     assert "a first encryption key" in first_key.ensure("kv")
     state = vault.state
@@ -60,14 +60,14 @@ def test_keys_that_are_there_stay(path: Path) -> None:
 
 
 def test_a_role_that_does_not_hold_yet_is_waited_for(path: Path) -> None:
-    """Entra tells the vault of a new role some minutes later."""
+    """A new role reaches the vault some minutes later."""
     vault = Vault(path / "vault.json", refusals=3)
     first_key.ensure("kv", seconds=0)
     assert "encryption-keys" in vault.state["secrets"]
 
 
 def test_a_vault_that_keeps_refusing_ends_the_deployment(path: Path) -> None:
-    """With the vault's own words, after as many tries as it takes a role to hold."""
+    """The hook gives up with the vault's own words, after more tries than a new role needs."""
     vault = Vault(path / "vault.json", refusals=1000)
     with pytest.raises(first_key.VaultError, match="Forbidden"):
         first_key.ensure("kv", seconds=0)
@@ -83,7 +83,7 @@ def test_without_the_azure_cli_it_says_so(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_as_azd_runs_it(path: Path) -> None:
-    """By its path, with the vault's name in the environment; without one it refuses."""
+    """azd runs it by path, with the vault's name in the environment. Without a name the hook refuses."""
     Vault(path / "vault.json")
     script = Path(first_key.__file__)
 

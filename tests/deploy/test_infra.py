@@ -1,5 +1,5 @@
-"""infra/ and azure.yaml, as far as they can be tried without a subscription: they parse, they say what the app needs,
-and they hold no secret. No deployment was run."""
+"""infra/ and azure.yaml, as far as tests can check them without a subscription: they parse, they have what the app
+needs, and they hold no secret. No deployment was run."""
 
 import functools
 import json
@@ -35,7 +35,7 @@ def source(name: str) -> str:
     return (INFRA / name).read_text("utf-8")
 
 
-@functools.cache  # two seconds for the largest
+@functools.cache  # parsing the largest takes two seconds
 def parsed(name: str) -> dict[str, Any]:
     """A Bicep file's parts. The parser does not know `extension` yet; the one line is left out."""
     text = re.sub(r"^extension .*$", "", source(name), flags=re.MULTILINE)
@@ -50,13 +50,13 @@ def settings_of_the_app() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_file_parses(name: str) -> None:
-    """And has something in it."""
+    """No file is empty."""
     tree = parsed(name)
     assert tree.get("resources") or tree.get("modules")
 
 
 def test_every_module_is_there_and_gets_the_parameters_that_it_has() -> None:
-    """Neither one too many, nor one too few."""
+    """Each module gets exactly its parameters."""
     text = source("main.bicep")
     modules = re.findall(r"^module \w+ '(\S+)'.*?^  params: \{\n(.*?)^  \}", text, flags=re.MULTILINE | re.DOTALL)
     assert sorted(name for name, _ in modules) == sorted(set(FILES) - {"main.bicep"})
@@ -74,7 +74,7 @@ def test_every_output_that_is_used_exists() -> None:
 
 
 def test_parameters_file_fills_main() -> None:
-    """What azd hands over has a parameter; what has no default is handed over."""
+    """Each value from azd has a parameter, and each parameter without a default gets a value."""
     given = json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"]
     known = parsed("main.bicep")["parameters"]
     assert set(given) <= set(known)
@@ -94,7 +94,7 @@ def test_no_key_secret_or_connection_string_is_anywhere() -> None:
 
 
 def test_the_settings_that_are_deployed_are_settings_of_the_app() -> None:
-    """Each is read by shared/settings.py, or by the host; and `load` takes them."""
+    """Each is read by shared/settings.py or by the host, and `load` accepts them."""
     names = set(settings_of_the_app())
     assert names - HOSTS_OWN <= {name for name, _, _ in documented()}
     environment = {
@@ -121,18 +121,19 @@ def test_schedule_of_the_trigger_is_among_the_settings() -> None:
 
 
 def test_the_redirect_uri_that_is_registered_is_the_apps() -> None:
-    """Exactly one, at the address that BASE_URL names."""
+    """There is exactly one, at BASE_URL's address."""
     assert "redirectUri: '${baseUrl}/signin/callback'" in source("main.bicep")
     assert "redirectUris: [redirectUri]" in source("registration.bicep")
 
 
 def test_the_queues_are_those_that_the_app_uses() -> None:
-    """Made with the storage account, under the names in the code."""
+    """They are created with the storage account, under the names in the code."""
     assert f"for name in ['{SWEEP_SLOTS}', '{SIGN_IN_REQUIRED}']" in source("storage.bicep")
 
 
 def test_roles_are_those_that_the_app_needs() -> None:
-    """Data roles on the storage account, reading secrets, publishing metrics; no Owner, no Contributor."""
+    """They are data roles on the storage account, reading secrets and publishing metrics. None is Owner or
+    Contributor."""
     roles = set(re.findall(r"'([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})'", source("storage.bicep")))
     assert roles == {
         "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",  # Storage Blob Data Owner: what the host asks for
@@ -158,7 +159,7 @@ def queries() -> Iterator[Path]:
 
 
 def test_alerts_have_a_query_each() -> None:
-    """And no query is left over."""
+    """Each query belongs to one alert."""
     used = re.findall(r"loadTextContent\('alerts/([\w-]+)\.kql'\)", source("alerts.bicep"))
     assert sorted(used) == sorted(query.stem for query in queries())
     assert len(used) == 3
