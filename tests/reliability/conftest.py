@@ -16,7 +16,7 @@ from tests.running_app import RunningApp
 
 @pytest.fixture
 def proxy(azurite: Azurite) -> Iterator[StorageProxy]:
-    """The road to the storage."""
+    """The proxy between the app and the storage."""
     with StorageProxy(azurite.connection_string) as road:
         yield road
 
@@ -29,7 +29,7 @@ def scene(
     tables: TableServiceClient,
     caplog: pytest.LogCaptureFixture,
 ) -> Scene:
-    """Ben has signed in and is away; the log is empty."""
+    """Ben has signed in and left. The log is empty."""
     caplog.set_level(logging.DEBUG)
     made = Scene(start_app, sample_tenant, proxy, tables, TableAccountStore(tables), caplog)
     made.begin()

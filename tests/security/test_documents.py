@@ -1,4 +1,4 @@
-"""docs/security.md and docs/asvs.md speak of what is there."""
+"""docs/security.md and docs/asvs.md name tests and guards that exist."""
 
 import re
 
@@ -12,7 +12,7 @@ PAGES = ("docs/security.md", "docs/asvs.md")
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_test_that_is_named_exists(page: str) -> None:
-    """In the file that is named."""
+    """Each is in the file that the page names."""
     named = re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?`", (ROOT / page).read_text("utf-8"))
     assert len(named) > 20
     for file, test in named:
@@ -21,6 +21,6 @@ def test_every_test_that_is_named_exists(page: str) -> None:
 
 
 def test_the_list_of_guards_is_the_scripts() -> None:
-    """Name and file of each."""
+    """The page has the name and file of each guard."""
     text = (ROOT / "docs/security.md").read_text("utf-8")
     assert not [guard.name for guard in GUARDS if f"| {guard.name} | `{guard.file}` |" not in text]
