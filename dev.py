@@ -10,7 +10,7 @@ python3 dev.py keys     "keys new" prints a new encryption key
 It makes its own virtual environment in .venv on first use. Arguments go through to the command.
 """
 
-# Older Pythons must be able to read this file, to be told that they are too old: no newer syntax at module level.
+# Older Pythons must be able to parse this file, so that they can say that they are too old: no newer syntax here.
 import signal
 import subprocess
 import sys
@@ -18,13 +18,13 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent
 PYTHONS = ((3, 11), (3, 12), (3, 13))
-CANNOT = 2  # the exit code when nothing was tried: wrong use, or something is missing
+CANNOT = 2  # the exit code when nothing ran: wrong usage, or something is missing
 
 COMMANDS = ("run", "demo", "test", "bench", "check", "keys")
 MODULES = {"run": "localdev.run", "demo": "localdev.demo", "bench": "bench", "keys": "localdev.keys"}
-# They start servers; a lifeline (localdev/lifeline.py) sees to it that nothing outlives this process.
+# These start servers. A lifeline (localdev/lifeline.py) ends them with this process.
 SERVERS = ("run", "demo")
-SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")  # on two cores too: tests wait as often as they compute
+SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")  # also on two cores: tests wait as much as they compute
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
@@ -49,7 +49,7 @@ def main(arguments: "list[str]") -> int:
 
 
 def refusal(version: "tuple[int, int]") -> "str | None":
-    """Why this Python won't do; None when it does."""
+    """Why this Python can't be used, or None when it can."""
     if version in PYTHONS:
         return None
     known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
@@ -57,14 +57,14 @@ def refusal(version: "tuple[int, int]") -> "str | None":
 
 
 def complain(line: str) -> int:
-    """Prints one line where errors go; returns the exit code for it."""
+    """Prints one line to stderr and returns the exit code for it."""
     print(line, file=sys.stderr)
     return CANNOT
 
 
 def prepare() -> int:
-    """Makes the virtual environment current; returns 0, or the exit code to end with."""
-    # Not at the top: these modules are for the Pythons that passed.
+    """Makes the virtual environment current. Returns 0, or the exit code to end with."""
+    # Not at the top: these modules need a supported Python.
     from localdev.environment import Environment, InstallError
     from localdev.progress import Progress
 
@@ -79,20 +79,20 @@ def prepare() -> int:
 
 
 def act(command: str, rest: "list[str]") -> int:
-    """Hands over to the command; returns its exit code."""
+    """Runs the command and returns its exit code."""
     if command in SERVERS:
         return run_server([MODULES[command], *rest])
     if command == "check":
         return check()
     if command == "test":
-        # Both are told, also when the first fails: one run shows all there is to mend.
+        # Both run, also when the first fails: one run shows everything that must be fixed.
         checked = 0 if rest else check()
         return run_module(["pytest", *(rest or SIDE_BY_SIDE)]) or checked
     return run_module([MODULES[command], *rest])
 
 
 def check() -> int:
-    """Runs every check and says how each went; returns 0 when all passed."""
+    """Runs every check and prints each result. Returns 0 when all passed."""
     results = {}
     for name, command in CHECKS:
         print(f"-- {name}: {' '.join(command)}", flush=True)
@@ -102,11 +102,11 @@ def check() -> int:
 
 
 def run_module(command: "list[str]") -> int:
-    """Runs ``python -m`` with the environment's interpreter; returns its exit code."""
+    """Runs ``python -m`` with the environment's interpreter and returns its exit code."""
     from localdev.environment import Environment
 
     child = subprocess.Popen([str(Environment(PROJECT).python), "-m", *command], cwd=PROJECT)
-    # A terminal's Ctrl+C has reached the child already; Windows knows no other.
+    # Ctrl+C in a terminal has already reached the child. On Windows there is no other signal.
     reached = sys.platform == "win32" or (sys.stdin is not None and sys.stdin.isatty())
     signal.signal(signal.SIGINT, lambda number, _: None if reached else child.send_signal(number))
     signal.signal(signal.SIGTERM, lambda number, _: child.send_signal(number))
@@ -114,7 +114,7 @@ def run_module(command: "list[str]") -> int:
 
 
 def run_server(command: "list[str]") -> int:
-    """Runs ``python -m`` on a lifeline until it ends or we are told to; returns its exit code."""
+    """Runs ``python -m`` on a lifeline until it exits or we are told to stop. Returns its exit code."""
     from localdev.environment import Environment
     from localdev.lifeline import Child
 
@@ -126,10 +126,10 @@ def run_server(command: "list[str]") -> int:
 
 
 def exit_code(child: "subprocess.Popen[bytes]") -> int:
-    """Waits for the child's end; a signal's number is given as shells give it."""
+    """Waits for the child and returns its exit code, or 128 plus the signal's number as shells do."""
     while True:
         try:
-            # In short turns: on Windows a handler runs only between them.
+            # Wait in short steps: on Windows a signal handler runs only between them.
             code = child.wait(0.2)
         except subprocess.TimeoutExpired:
             continue

@@ -1,5 +1,5 @@
-"""The lowest and the newest allowed versions of what the app stands on: the main job must hold with both, under this
-Python and under 3.13, which has another line of azure-functions.
+"""Tests the main job with the lowest and the newest allowed versions of the app's main packages. It runs under this
+Python and under 3.13, which uses azure-functions 2.x.
 
 python3 .ci/versions.py [lowest] [newest]
 """
@@ -33,7 +33,7 @@ _LINE = re.compile(
 
 
 def lowest(requirements: str, python: tuple[int, int]) -> Iterator[str]:
-    """`name==version` for each of PACKAGES, as this Python would get it."""
+    """`name==version` for each of PACKAGES, as pip would resolve it for this Python."""
     for line in _LINE.finditer(requirements):
         if line["name"] in PACKAGES and _applies(line, python):
             yield f"{line['name']}=={line['lowest']}"
@@ -47,7 +47,7 @@ def _applies(line: re.Match[str], python: tuple[int, int]) -> bool:
 
 
 def tried(end: str, version: str, python: Path, progress: Progress) -> int:
-    """Installs one end of the ranges for one Python and runs the tests with it; gives pytest's exit code."""
+    """Installs one end of the ranges for one Python and runs the tests. Returns pytest's exit code."""
     requirements = (PROJECT / "requirements.in").read_text("utf-8")
     major, minor = version.split(".")
     pinned = lowest(requirements, (int(major), int(minor))) if end == "lowest" else ()
@@ -60,7 +60,7 @@ def tried(end: str, version: str, python: Path, progress: Progress) -> int:
 
 
 def interpreters() -> Iterator[tuple[str, Path]]:
-    """This Python, and 3.13 where there is one."""
+    """This Python, and 3.13 if it is installed."""
     this = f"{sys.version_info[0]}.{sys.version_info[1]}"
     for version in dict.fromkeys((this, "3.13")):
         python = pythons.find(version)
@@ -69,11 +69,11 @@ def interpreters() -> Iterator[tuple[str, Path]]:
 
 
 def main(ends: list[str]) -> int:
-    """Returns 0 when all that was tried holds."""
+    """Returns 0 when every combination passed."""
     progress = Progress(sys.stderr)
     results = {}
     try:
-        Environment(PROJECT).ensure(progress)  # Azurite is in it
+        Environment(PROJECT).ensure(progress)  # Azurite is installed there
         for version, python in interpreters():
             for end in ends or ["lowest", "newest"]:
                 results[f"{end} on {version}"] = tried(end, version, python, progress)

@@ -1,1 +1,2 @@
-"""What a developer's machine needs beside the app: a sample tenant, a sample Graph, a local host. Never deployed."""
+"""What a developer's machine needs besides the app: a sample tenant, a sample Graph and a local host. Never
+deployed."""

@@ -1,4 +1,5 @@
-"""What `dev.py run` tells the app: the sample tenant's settings, or those of a real tenant in local.settings.json."""
+"""The settings that `dev.py run` passes to the app: the sample tenant's, or a real tenant's from
+local.settings.json."""
 
 import json
 import secrets
@@ -9,7 +10,7 @@ from shared.sealing import new_key
 
 SAMPLE_PACE: Mapping[str, str] = {
     "ADMIN_ROLE": "Understudy.Operator",
-    # Quick enough to watch.
+    # Short enough to watch.
     "SWEEP_SCHEDULE": "0 * * * * *",
     "SWEEP_EVERY": "2m",
     "ABSENT_AFTER": "1m",
@@ -17,16 +18,16 @@ SAMPLE_PACE: Mapping[str, str] = {
 
 
 class LocalSettingsError(Exception):
-    """local.settings.json can't be read; the message says why."""
+    """local.settings.json can't be read. The message says why."""
 
 
 def is_placeholder(value: str) -> bool:
-    """Whether it still is what local.settings.json.example says."""
+    """Whether a value is still the one in local.settings.json.example."""
     return not value.strip() or "<" in value
 
 
 def of_real_tenant(file: Path) -> dict[str, str] | None:
-    """The values of local.settings.json without its placeholders; None when they name no real tenant.
+    """The values of local.settings.json without placeholders, or None when they name no real tenant.
 
     Raises: LocalSettingsError
     """
@@ -43,10 +44,10 @@ def of_real_tenant(file: Path) -> dict[str, str] | None:
 
 
 def encryption_keys(file: Path) -> str:
-    """The keys of this machine, made once: with the same keys, people stay signed in over restarts."""
+    """This machine's encryption keys. They are made once, so that people stay signed in after a restart."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        # In one move, so that no half a file can stay behind.
+        # Renaming is atomic: no half-written file can stay behind.
         fresh = file.with_suffix(".new")
         fresh.unlink(missing_ok=True)
         fresh.touch(0o600)

@@ -1,5 +1,5 @@
-"""`dev.py check`'s audit: does an advisory name a version that is deployed? pip-audit asks the registry's advisory
-service; where that is out of reach, the audit is skipped and says so."""
+"""The audit of `dev.py check`: does an advisory name a deployed version? pip-audit asks the registry's advisory
+service. When that can't be reached, the audit is skipped and says so."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ PIP_AUDIT = "pip-audit==2.10.1"
 
 
 def main() -> int:
-    """0 when no advisory names a deployed version, or nobody could be asked."""
+    """Returns 0 when no advisory names a deployed version, or when the service can't be reached."""
     try:
         python = SideEnvironment(PROJECT, "pip-audit", [PIP_AUDIT]).ensure(Progress(sys.stderr))
     except IndexUnreachableError as error:
@@ -31,7 +31,7 @@ def main() -> int:
 
 
 def judged(output: str, complaints: str) -> int:
-    """What pip-audit's output means, said on stdout; gives the exit code."""
+    """Prints what pip-audit's output means and returns the exit code."""
     try:
         found = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):

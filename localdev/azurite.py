@@ -4,8 +4,8 @@ Errors (the base is never raised)::
 
     AzuriteError
     +-- AzuriteMissing   not installed
-    +-- PortInUse        somebody else listens there
-    +-- AzuriteFailed    it did not start, or ended by itself
+    +-- PortInUse        another program listens there
+    +-- AzuriteFailed    it did not start, or exited unexpectedly
 """
 
 import contextlib
@@ -27,7 +27,7 @@ STANDARD_PORTS: Mapping[str, int] = MappingProxyType({"blob": 10000, "queue": 10
 """Where ``UseDevelopmentStorage=true`` looks for them."""
 
 ACCOUNT = "devstoreaccount1"
-# Public knowledge: the same on every Azurite ("Use the Azurite emulator", Microsoft Learn).
+# Not a secret: the same in every Azurite ("Use the Azurite emulator", Microsoft Learn).
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 _LAUNCHER = Path(__file__).with_name("azurite_service.cjs")
@@ -54,7 +54,7 @@ class PortInUse(AzuriteError):
 
 
 class AzuriteFailed(AzuriteError):
-    """A service did not start; what it last said is part of the message."""
+    """A service did not start. The message ends with its last output."""
 
     def __init__(self, service: str, said: str) -> None:
         super().__init__(f"Azurite's {service} service did not start: {said or 'it said nothing'}")
@@ -63,7 +63,7 @@ class AzuriteFailed(AzuriteError):
 
 @dataclass(frozen=True)
 class Installation:
-    """The two things that run a service."""
+    """The two files that run a service."""
 
     node: Path
     package: Path
@@ -74,7 +74,7 @@ class Installation:
 
 
 def find() -> Installation:
-    """Azurite as dev.py installs it; else one on PATH (``npm install -g azurite``).
+    """Finds Azurite as dev.py installs it, else one on PATH (``npm install -g azurite``).
 
     Raises: AzuriteMissing
     """
@@ -85,7 +85,7 @@ def find() -> Installation:
     candidates = [folder / "node_modules" / "azurite" for folder in installed]
     command = _on_path("azurite")
     if command is not None:
-        # A link into the package on POSIX, a script beside node_modules on Windows.
+        # On POSIX a link into the package, on Windows a script next to node_modules.
         candidates += [command.resolve().parents[2], command.parent / "node_modules" / "azurite"]
     for package in candidates:
         if (package / "dist" / "src" / "table" / "main.js").is_file():
@@ -112,7 +112,7 @@ class _Service:
     def __init__(self, installation: Installation, name: str, port: int, folder: Path | None) -> None:
         self.name = name
         self.port = port
-        # A file, not a pipe: nobody has to keep reading it.
+        # A file and not a pipe: a pipe would have to be read all the time.
         self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         place = ["--location", str(folder)] if folder else ["--inMemoryPersistence"]
         self.process = subprocess.Popen(
@@ -149,7 +149,7 @@ class _Service:
         self.port = ports[0]
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
         try:
-            # Any answer will do; without a signature it is a refusal.
+            # Any answer will do. Without a signature it is a 403.
             connection.request("GET", f"/{ACCOUNT}")
             connection.getresponse()
         except OSError:
@@ -163,14 +163,14 @@ class _Service:
         return self._said.read().decode(errors="replace").splitlines()
 
     def hang_up(self) -> None:
-        """Asks it to save and end."""
-        # A process that is already gone took its end of the pipe with it.
+        """Asks the service to save its data and exit."""
+        # If the process has already exited, its end of the pipe is closed.
         with contextlib.suppress(OSError):
             if self.process.stdin is not None:
                 self.process.stdin.close()
 
     def stop(self) -> None:
-        """Returns when it has ended."""
+        """Waits until the service has exited."""
         self.hang_up()
         try:
             self.process.wait(_STOP_SECONDS)
@@ -181,13 +181,13 @@ class _Service:
 
 
 class Azurite:
-    """Table and Queue (and Blob) services on 127.0.0.1; a context manager.
+    """Table and Queue (and Blob) services on 127.0.0.1. A context manager.
 
-    They end with this process, however it ends: each holds the other side of a pipe.
+    The services exit when this process does, however it ends: each reads from a pipe that then closes.
 
     Args:
-        folder: where the data is kept; None keeps it in memory.
-        blob: start the Blob service too (Core Tools' host wants it).
+        folder: where the data is stored; None keeps it in memory.
+        blob: start the Blob service too (Core Tools' host needs it).
         ports: service name -> port, for instance STANDARD_PORTS; free ports when not given.
     """
 
@@ -216,7 +216,7 @@ class Azurite:
         return self
 
     def stop(self) -> None:
-        """Saves, ends every service and waits for its end. Does nothing the second time."""
+        """Saves, stops every service and waits for it to exit. A second call does nothing."""
         services, self._services = self._services, ()
         for service in services:
             service.hang_up()
@@ -224,7 +224,7 @@ class Azurite:
             service.stop()
 
     def ended(self) -> str | None:
-        """The name of a service that ended by itself, if one did."""
+        """The name of a service that exited unexpectedly, or None."""
         return next((service.name for service in self._services if service.process.poll() is not None), None)
 
     @property

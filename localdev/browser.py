@@ -1,4 +1,4 @@
-"""A browser without a window, for tests and the demo: cookies, redirects one by one, forms from the app's own pages."""
+"""A browser without a window for tests and the demo. It keeps cookies and takes redirects one at a time."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,10 +12,10 @@ from localdev.tenant.visitor import Visitor
 
 
 class Browser:
-    """One browser with its cookies. Follows no redirect by itself: who drives it sees each step.
+    """One browser with its cookies. It follows no redirect by itself, so the caller sees each step.
 
     Args:
-        url: the app's.
+        url: the app's URL.
         headers: sent with every request.
     """
 
@@ -31,31 +31,32 @@ class Browser:
         return self.http.get(urljoin(self.url, path), allow_redirects=False, headers=headers)
 
     def post(self, path: str, data: Mapping[str, str] | None = None, **headers: str) -> requests.Response:
-        """POST a form from one of the app's own pages."""
+        """POST a form as one of the app's own pages would."""
         sent = {"Origin": self.url} | headers
         return self.http.post(urljoin(self.url, path), data, allow_redirects=False, headers=sent)
 
     def to_callback(self, username: str, path: str = "/signin", *, accept: bool = True) -> str:
-        """From /signin through the tenant's pages to the callback's URL, which is not visited yet.
+        """Goes from /signin through the tenant's pages. Returns the callback's URL without visiting it.
 
         Raises:
-            requests.HTTPError: the app doesn't send us to the tenant. SignInRefused: the tenant refuses.
+            requests.HTTPError: the app does not redirect to the tenant. SignInRefused: the tenant refuses.
         """
         answer = self.get(path)
         answer.raise_for_status()
         return Visitor(self.http).sign_in(answer.headers["Location"], username, accept=accept)
 
     def sign_in(self, username: str, path: str = "/signin") -> requests.Response:
-        """The whole sign-in; gives the callback's answer."""
+        """Signs in and returns the response of the callback."""
         return self.get(self.to_callback(username, path))
 
     def close(self) -> None:
-        """Ends its connections."""
+        """Closes its connections."""
         self.http.close()
 
 
 class _CookiesAsInBrowsers(HTTPAdapter):
-    """The Functions host writes an empty `domain=`: browsers pass over it (RFC 6265, 5.2.3), Python's jar doesn't."""
+    """The Functions host writes an empty `domain=`. Browsers ignore it (RFC 6265, 5.2.3); Python's cookie jar
+    doesn't."""
 
     def build_response(self, req: requests.PreparedRequest, resp: BaseHTTPResponse) -> requests.Response:
         message: Any = getattr(resp, "_original_response").msg  # noqa: B009 - what the cookie jar reads; it has no public name

@@ -1,9 +1,8 @@
-"""`dev.py demo`: the main job without hands, on real parts: people sign in, go away, the sweep acts for them, one is
-revoked, comes back; one came by the desktop client and withdraws.
+"""`dev.py demo`: the main job, automated and on real parts. People sign in and leave; the sweep acts for them. One
+person is revoked and comes back. Another uses the desktop client and withdraws.
 
-Everything is what a user would meet: the app is served by the local host in a process of its own, people come with
-cookies and redirects, Azurite keeps the rows, the sample tenant keeps its own log. No row is edited; time passes by
-itself.
+Everything is as a user would see it. The local host serves the app in its own process, people bring cookies and follow
+redirects, Azurite stores the rows, and the sample tenant keeps its own log. No row is edited and no clock is moved.
 """
 
 import argparse
@@ -32,13 +31,13 @@ from shared.services import Services
 from shared.settings import documented, load
 
 PROJECT = Path(__file__).resolve().parents[1]
-_NO_FILE = PROJECT / ".local" / "none.json"  # the demo's settings come by environment only
+_NO_FILE = PROJECT / ".local" / "none.json"  # the demo passes settings by environment only
 PEOPLE = ("ben", "chiara", "deniz", "emi")
 GUEST = "greta@fabrikam.example"
 ON_DESKTOP = "farid@contoso.example"
 PRESENT = "ada@contoso.example"
 REVOKED = "deniz@contoso.example"
-# MSAL counts an access token with less than 300 s left as expired: these are good for fifteen, and for none.
+# MSAL treats an access token with less than 300 s left as expired. These are valid for fifteen seconds, and for none.
 _CACHED_FOR, _EXPIRED_AT_ONCE = 315, 300
 _ABSENT_AFTER, _SWEEP_EVERY = 2, 3
 
@@ -64,14 +63,14 @@ def play(stage: Stage) -> None:
     stage.wait_until_due([*people, PRESENT])
     stage.sweep()
     stage.progress.say("Deniz comes back")
-    stage.sign_in(REVOKED, look=False)  # a page would renew the expired token before the sweep can
+    stage.sign_in(REVOKED, look=False)  # a page view would renew the expired token before the sweep does
     stage.wait_until_due([*people, PRESENT])
     stage.sweep()
     stage.withdraw(ON_DESKTOP)
 
 
 def report(stage: Stage, seconds: float) -> dict[str, Any]:
-    """The demo's figures. `ok` says whether the app's rows and the tenant's own log agree."""
+    """Collects the demo's figures. `ok` says whether the app's rows agree with the tenant's own log."""
     counts = Counter[str]()
     for record in stage.sweeps:
         counts.update(record.counts)
@@ -97,7 +96,7 @@ def report(stage: Stage, seconds: float) -> dict[str, Any]:
 
 
 def run(progress: Progress, host_output: io.StringIO) -> dict[str, Any]:
-    """Starts everything, plays, ends everything. Raises DemoFailed, AzuriteError, ChildEndedError, OSError."""
+    """Starts all parts, plays the story, stops all parts. Raises DemoFailed, AzuriteError, ChildEndedError, OSError."""
     began = time.monotonic()
     supervisor = Supervisor(PROJECT, host_output)
     progress.say("Starting Azurite, the sample tenant and the app")
@@ -120,7 +119,8 @@ def run(progress: Progress, host_output: io.StringIO) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: everything was as promised. 1: it wasn't, and the app's own output is shown. 2: it could not start."""
+    """Returns 0 when everything was as promised, 1 when it was not (the app's output is shown), 2 when it could not
+    start."""
     parser = argparse.ArgumentParser(prog="dev.py demo", description="The main job, start to end, without hands.")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
@@ -145,14 +145,14 @@ def _settings(url: str, tenant: SampleTenant, azurite: Azurite) -> dict[str, str
         "FUNCTIONS_WORKER_RUNTIME": "python",
         "BASE_URL": url,
         "ENCRYPTION_KEYS": new_key("demo"),
-        "SWEEP_SCHEDULE": "0 0 0 1 1 *",  # fired by hand
+        "SWEEP_SCHEDULE": "0 0 0 1 1 *",  # the demo fires it
         "SWEEP_EVERY": f"{_SWEEP_EVERY}s",
         "ABSENT_AFTER": f"{_ABSENT_AFTER}s",
     }
 
 
 def _without_ours(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without settings of this app that somebody may have set for themselves."""
+    """The environment without any settings of this app."""
     return {name: "" for name, _, _ in documented() if name in environ}
 
 

@@ -1,5 +1,4 @@
-"""Somebody at a command line: runs `python -m desktop` as their shell would, and types device codes in on another
-device."""
+"""A person at a command line: runs `python -m desktop` as a shell would, and enters device codes on another device."""
 
 import json
 import os
@@ -16,11 +15,11 @@ _KEPT = ("PATH", "SYSTEMROOT", "TEMP")
 
 
 class CommandFailedError(Exception):
-    """A command did not end as it should; the message is what it said."""
+    """A command failed. The message is its output."""
 
 
 def environment(tenant: SampleTenant, folder: Path, api_url: str) -> dict[str, str]:
-    """The client's settings on one machine, whose tokens lie in `folder`."""
+    """The client's settings on one machine that stores its tokens in `folder`."""
     return {
         "DESKTOP_CLIENT_ID": tenant.desktop_client_id,
         "AUTHORITY": tenant.authority,
@@ -37,8 +36,8 @@ class DesktopUser:
     """One machine with its token cache.
 
     Args:
-        folder: where the tokens lie.
-        api_url: the app's.
+        folder: where the tokens are stored.
+        api_url: the app's URL.
     """
 
     def __init__(self, tenant: SampleTenant, folder: Path, api_url: str) -> None:
@@ -46,12 +45,12 @@ class DesktopUser:
         self.environ = kept | environment(tenant, folder, api_url) | {"NO_PROXY": "localhost,127.0.0.1"}
 
     def run(self, *argv: str) -> dict[str, Any]:
-        """Runs a command; gives its JSON. Raises CommandFailedError."""
+        """Runs a command and returns its JSON. Raises CommandFailedError."""
         with self._start(*argv) as process:
             return _ended(process)
 
     def sign_in(self, username: str) -> dict[str, Any]:
-        """By device code: it is read from stderr, and typed in elsewhere. Raises CommandFailedError, SignInRefused."""
+        """Reads a device code from stderr and enters it in a browser. Raises CommandFailedError, SignInRefused."""
         with self._start("login", "--flow", "device-code") as process:
             assert process.stderr is not None
             asked = json.loads(process.stderr.readline())

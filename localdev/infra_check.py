@@ -1,4 +1,5 @@
-"""`dev.py check`'s last part: Checkov's policies over infra/. Its own environment: it brings a hundred packages."""
+"""The infra part of `dev.py check`: Checkov's policies. Checkov has its own environment: it brings a hundred
+packages."""
 
 import subprocess
 import sys
@@ -10,19 +11,19 @@ from localdev.side_environment import SideEnvironment
 
 PROJECT = Path(__file__).resolve().parents[1]
 CHECKOV = "checkov==3.3.30"
-# Checkov's parser does not know `extension` yet. The file makes no resource of Azure's, and no policy is about it.
+# Checkov's parser does not know `extension` yet. The file creates no Azure resource, and no policy is about it.
 _WITHOUT = "registration.bicep"
 
 
 def main() -> int:
-    """Returns Checkov's exit code: 0 when every policy holds or its exception is explained."""
+    """Returns Checkov's exit code: 0 when every policy holds or has an explained exception."""
     try:
         python = SideEnvironment(PROJECT, "checkov", [CHECKOV]).ensure(Progress(sys.stderr))
     except InstallError as error:
         print(f"infra: {error}", file=sys.stderr)
         return 1
     files = sorted(str(file) for file in (PROJECT / "infra").glob("*.bicep") if file.name != _WITHOUT)
-    # Without an account, and without asking anybody: its policies are in the package.
+    # No account and no network: the policies are in the package.
     options = ["--framework", "bicep", "--compact", "--quiet", "--skip-download"]
     return subprocess.run([python, "-m", "checkov.main", *options, "--file", *files], check=False).returncode
 

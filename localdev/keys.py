@@ -17,12 +17,12 @@ A key that was taken away too early makes people `unreadable`; they recover when
 
 
 def made(now: datetime) -> str:
-    """`<key id>:<key>`. The id says when it was made; two of one day differ."""
+    """Makes `<key id>:<key>`. The id contains the date; two keys of one day have different ids."""
     return new_key(f"k{now:%Y%m%d}-{secrets.token_hex(2)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The key goes to stdout, alone, so that it can be piped into a vault."""
+    """Prints only the key to stdout, so that it can be piped into a vault."""
     parser = argparse.ArgumentParser(
         prog="dev.py keys", epilog=_ROTATION, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,11 +1,9 @@
-"""Child processes that can't outlive their parent.
+"""Child processes that can't outlive their parent. The parent holds the writing end of a pipe; the child's standard
+input is the reading end. When the parent closes the pipe or exits, the child interrupts itself as Ctrl+C would. This
+works on every system; signals and process groups don't.
 
-The parent holds the writing end of a pipe, the child's standard input is the reading end. When the pipe closes, because
-the parent wants an end or because the parent is gone, the child interrupts itself as Ctrl+C would. That works on every
-system; signals and process groups don't.
-
-Run as ``python -m localdev.lifeline <module> <arguments>`` it gives a module that ending;
-``python -m localdev.lifeline --program <program> <arguments>`` gives it to another program and all that it started.
+Run as ``python -m localdev.lifeline <module> <arguments>`` it runs a module this way;
+``python -m localdev.lifeline --program <program> <arguments>`` does so for another program and its child processes.
 """
 
 import contextlib
@@ -27,7 +25,7 @@ class Child:
     """One child under a lifeline.
 
     Args:
-        output: where it prints: subprocess.PIPE, which the caller must read, or a file; None: where we print.
+        output: where its output goes: subprocess.PIPE, which the caller must read, or a file. None: to our own output.
     """
 
     def __init__(
@@ -46,20 +44,20 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
-            # Ctrl+C in a terminal is for the parent, which stops its children in order.
+            # Ctrl+C in a terminal is for the parent, which stops its children in the right order.
             start_new_session=True,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
 
     def hang_up(self) -> None:
-        """Asks it to end."""
-        # A process that is already gone took its end of the pipe with it.
+        """Asks the child to exit."""
+        # If the process has already exited, its end of the pipe is closed.
         with contextlib.suppress(OSError):
             if self.process.stdin is not None:
                 self.process.stdin.close()
 
     def stop(self) -> int:
-        """Ends it, by force if it takes longer than a few seconds; returns its exit code."""
+        """Stops the child, by force if it takes longer than a few seconds. Returns its exit code."""
         self.hang_up()
         try:
             return self.process.wait(_STOP_SECONDS)
@@ -70,7 +68,7 @@ class Child:
 
 def _when_parent_hangs_up(act: Callable[[], None]) -> None:
     def watch() -> None:
-        # Not sys.stdin: a thread that is still reading it when the interpreter ends makes that end a crash.
+        # Not sys.stdin: the interpreter crashes at exit while a thread is still reading it.
         while os.read(0, 4096):
             pass
         act()
@@ -82,13 +80,13 @@ def _interrupt_myself() -> None:
     if sys.platform == "win32":
         signal.raise_signal(signal.SIGINT)
     else:
-        # To the main thread: it may be waiting in a system call, which only its own signal wakes.
+        # To the main thread: it may wait in a system call that only a signal to this thread interrupts.
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def run_module(module: str, arguments: Sequence[str]) -> int:
-    """Runs the module as ``python -m`` would, interrupted when the parent hangs up; returns its exit code."""
-    # A shell starts background jobs with SIGINT ignored, and children inherit that.
+    """Runs a module as ``python -m`` would and returns its exit code. Interrupts it when the parent closes the pipe."""
+    # Shells start background jobs with SIGINT ignored, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _when_parent_hangs_up(_interrupt_myself)
     sys.argv[1:] = arguments
@@ -100,7 +98,7 @@ def run_module(module: str, arguments: Sequence[str]) -> int:
 
 
 def run_program(command: Sequence[str]) -> int:
-    """Runs a program until it ends or the parent hangs up; ends all that it started; returns its exit code."""
+    """Runs a program until it exits or the parent closes the pipe, then ends its children. Returns its exit code."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -116,7 +114,7 @@ def run_program(command: Sequence[str]) -> int:
 
 
 def _end_tree(process: subprocess.Popen[bytes]) -> None:
-    """Asks the process to end; then ends by force what is left of it and its children."""
+    """Asks the process to exit, then kills whatever is left of it and its children."""
     if process.poll() is None:
         if sys.platform == "win32":
             process.send_signal(signal.CTRL_BREAK_EVENT)

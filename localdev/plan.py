@@ -1,4 +1,4 @@
-"""What one `dev.py run` is going to start, and where: decided before anything is started."""
+"""What `dev.py run` will start, and on which ports. It is decided before anything is started."""
 
 import argparse
 import shutil
@@ -14,7 +14,7 @@ _LOCAL_STORAGE = "UseDevelopmentStorage=true"
 
 
 class CannotStartError(Exception):
-    """Nothing was started; the message is one line for the developer."""
+    """Nothing was started. The message is one line for the developer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,16 +31,16 @@ class Plan:
 
     @property
     def base_url(self) -> str:
-        """Where the app is."""
+        """The app's URL."""
         return f"http://localhost:{self.app_port}"
 
     @property
     def local_storage(self) -> bool:
-        """Whether Azurite is needed: not when local.settings.json names a storage account in Azure."""
+        """Whether Azurite is needed. It is not when local.settings.json names a storage account in Azure."""
         return self.real is None or self.real.get("AzureWebJobsStorage", _LOCAL_STORAGE) == _LOCAL_STORAGE
 
     def wanted_ports(self) -> dict[str, int]:
-        """What for -> the port it needs."""
+        """Purpose -> the port that it needs."""
         wanted = {"the app, --port takes another": self.app_port}
         if self.real is None:
             wanted |= {"the sample tenant": self.tenant_port, "the sample tenant's pages": self.page_port}

@@ -5,9 +5,9 @@ import sys
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Whether a server could listen on this port now."""
     with socket.socket() as probe:
-        # Without it, POSIX refuses a port whose last connections are still fading; with it, Windows refuses none.
+        # Without it, POSIX refuses a port with connections in TIME_WAIT. With it, Windows refuses no port.
         if sys.platform != "win32":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -18,7 +18,7 @@ def is_free(port: int) -> bool:
 
 
 def free(count: int) -> list[int]:
-    """Different ports that nobody listens on. Somebody else may still be faster: use them soon."""
+    """Different ports on which nothing listens. Use them soon: another program may take them."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:

@@ -1,4 +1,4 @@
-"""What a long first step shows meanwhile: lines, and on a terminal one live line as well.
+"""What a long first step shows: lines, and on a terminal also one line that is updated.
 
 Standard library only: it runs before anything is installed.
 """
@@ -11,7 +11,7 @@ _DIM, _PLAIN, _ERASE = "\033[2m", "\033[0m", "\r\033[K"
 
 
 class Progress:
-    """Writes to one stream. NO_COLOR (no-color.org) is honoured; what is not a terminal gets plain lines only."""
+    """Writes to one stream. Honours NO_COLOR (no-color.org). Anything but a terminal gets plain lines only."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -19,12 +19,12 @@ class Progress:
         self._colour = self._terminal and not os.environ.get("NO_COLOR")
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Prints a line that stays."""
         self._stream.write(f"{_ERASE if self._terminal else ''}{line}\n")
         self._stream.flush()
 
     def show(self, detail: str) -> None:
-        """What is being done this moment; replaced by the next, only shown on a terminal."""
+        """Shows the current step on a terminal. The next step replaces it."""
         if self._terminal:
             text = detail[: shutil.get_terminal_size().columns - 1]
             self._stream.write(_ERASE + (f"{_DIM}{text}{_PLAIN}" if self._colour else text))

@@ -1,4 +1,4 @@
-"""Other Pythons on this machine: on PATH, by Windows' launcher, from pyenv or from uv."""
+"""Other Pythons on this machine: from PATH, Windows' launcher, pyenv or uv."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ _ASK = "import sys; print('%d.%d' % sys.version_info[:2], sys.executable)"
 
 
 def find(version: str) -> Path | None:
-    """The interpreter of a minor version such as "3.13"; None when there is none that runs."""
+    """Finds an interpreter of a minor version such as "3.13". Returns None when none runs."""
     for command in _candidates(version):
         said = _output([*command, "-c", _ASK]).split(maxsplit=1)
         if len(said) == 2 and said[0] == version:
@@ -23,7 +23,7 @@ def _candidates(version: str) -> Iterator[Sequence[str]]:
     yield (f"python{version}",)
     if os.name == "nt":
         yield ("py", f"-{version}")
-    # pyenv's python3.13 on PATH answers only where that version is chosen.
+    # pyenv's python3.13 on PATH runs only in folders where that version is selected.
     for name in reversed(_output(["pyenv", "versions", "--bare"]).split()):
         if name.startswith(f"{version}."):
             prefix = Path(_output(["pyenv", "prefix", name]).strip())
@@ -34,7 +34,7 @@ def _candidates(version: str) -> Iterator[Sequence[str]]:
 
 
 def _output(command: Sequence[str]) -> str:
-    """What the command prints; "" when it fails or isn't there."""
+    """The command's output, or "" when it fails or doesn't exist."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):

@@ -1,7 +1,7 @@
-"""What `dev.py run` does: Azurite, the sample tenant and the app, started and ended together.
+"""What `dev.py run` does: it starts and stops Azurite, the sample tenant and the app together.
 
-With a real tenant in local.settings.json the sample tenant stays away. The app runs under Core Tools' `func` when that
-is installed, else under localdev's own host. All data is kept in the folder .local.
+With a real tenant in local.settings.json the sample tenant is not started. The app runs under Core Tools' `func` when
+that is installed, else under localdev's own host. All data is stored in the folder .local.
 """
 
 import argparse
@@ -32,11 +32,11 @@ _TURN = 0.05
 
 
 class StoppedError(Exception):
-    """The developer wanted an end before everything was ready."""
+    """The developer stopped the run before everything was ready."""
 
 
 class NotReadyError(Exception):
-    """Something took too long to answer."""
+    """A part took too long to answer."""
 
 
 class Run:
@@ -56,7 +56,7 @@ class Run:
 
     @contextlib.contextmanager
     def started(self) -> Iterator[None]:
-        """Everything runs and answers inside; afterwards the app has ended first, its storage last.
+        """Inside the block everything runs and answers. Afterwards the app is stopped first and the storage last.
 
         Raises: ChildEndedError, NotReadyError, StoppedError, AzuriteError
         """
@@ -75,12 +75,12 @@ class Run:
             yield
 
     def people(self) -> list[str]:
-        """Who can sign in to the sample tenant, a line each."""
+        """Who can sign in to the sample tenant, one line per person."""
         known = self._tenant.people() if self._tenant else []
         return [_described(person) for person in known if SampleTenant.tenant_id in person["oids"]]
 
     def watch(self) -> None:
-        """Returns when the developer wants an end. Raises: ChildEndedError"""
+        """Returns when the developer stops the run. Raises: ChildEndedError"""
         while not self._stopping.wait(_TURN):
             self._check()
 
@@ -88,7 +88,7 @@ class Run:
         exempt = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
         beside = ",".join(filter(None, [exempt, "localhost,127.0.0.1"]))
         return {
-            # Storage and the sample tenant are on this machine, whatever proxy leads out of it.
+            # Storage and the sample tenant are on this machine: no proxy is used for them.
             "NO_PROXY": beside,
             "no_proxy": beside,
             "FUNCTIONS_WORKER_RUNTIME": "python",
@@ -111,7 +111,7 @@ class Run:
     def _start_app(self, settings: dict[str, str]) -> None:
         port = ["--port", str(self._plan.app_port)]
         if self._plan.func:
-            # func takes the first Python on PATH for its worker.
+            # func uses the first Python on PATH for its worker.
             path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
             settings |= {"PATH": path, "VIRTUAL_ENV": sys.prefix}
             command = [PROGRAM, self._plan.func, "start", *port]
@@ -138,7 +138,7 @@ class Run:
 
 
 def _answers(port: int) -> bool:
-    """Whether the app serves its home page. A plain connection: no proxy setting may stand between us and loopback."""
+    """Whether the app serves its home page. Uses a plain connection, so that no proxy setting applies."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/", headers={"Host": f"localhost:{port}"})
@@ -172,7 +172,7 @@ def introduction(plan: Plan, people: Sequence[str], key: str) -> str:
 
 
 def act(plan: Plan, supervisor: Supervisor, stopping: threading.Event) -> int:
-    """Runs until the developer wants an end (0) or something fails (1; 2 when a port is taken)."""
+    """Runs until the developer stops it (returns 0) or something fails (1, or 2 when a port is taken)."""
     run = Run(plan, supervisor, stopping)
     try:
         with run.started():
@@ -195,7 +195,7 @@ def _complain(line: str, code: int) -> int:
 
 
 def main() -> int:
-    """The command line; returns the exit code."""
+    """Parses the command line and returns the exit code."""
     parser = argparse.ArgumentParser(prog="dev.py run", description="Starts the app and all that it needs.")
     parser.add_argument("--port", type=int, help="the app's port (7071)")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""python -m localdev.settings_page: writes the table of docs/settings.md anew, from shared/settings.py."""
+"""python -m localdev.settings_page: rewrites the table of docs/settings.md from shared/settings.py."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def table() -> str:
 
 
 def page(text: str) -> str:
-    """The page with the table as it should be. Raises ValueError when it has no place for one."""
+    """Returns the page with the current table. Raises ValueError when the page has no place for it."""
     made, count = _TABLE.subn(lambda _: table(), text)
     if count != 1:
         raise ValueError("the page must have one place for the table")

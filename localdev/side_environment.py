@@ -1,5 +1,5 @@
-"""Environments beside .venv, for what must not meet the app's own packages: another Python's runtime, other versions,
-heavy tools. Made on first use, kept under .local, made afresh when what they are made from changes.
+"""Environments besides .venv, for what must stay apart from the app's packages: another Python, other versions, heavy
+tools. They are made on first use under .local, and made again when their inputs change.
 
 Standard library only.
 """
@@ -20,7 +20,7 @@ _NO_INDEX = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError",
 
 
 class IndexUnreachableError(InstallError):
-    """The package index can't be reached: nothing is wrong with what was asked for."""
+    """The package index can't be reached. The request itself may be fine."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class SideEnvironment:
     """A virtual environment with its own packages.
 
     Args:
-        name: its folder's.
+        name: its folder's name.
         packages: pip's arguments: requirements, `-r file`, `-c file`; paths are relative to the project.
-        python: whose; this one's by default.
+        python: its interpreter; this one by default.
     """
 
     project: Path
@@ -40,7 +40,7 @@ class SideEnvironment:
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """Its folder."""
         return self.project / ".local" / "environments" / self.name
 
     @property
@@ -49,7 +49,7 @@ class SideEnvironment:
         return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     def ensure(self, progress: Progress) -> Path:
-        """Makes it when it isn't there as asked for; gives its interpreter.
+        """Makes the environment unless it exists as asked for. Returns its interpreter.
 
         Raises:
             IndexUnreachableError, InstallError

@@ -1,5 +1,5 @@
-"""What the demo's story is told on: people come by browser and desktop, time passes by itself, the timer is fired; and
-what was seen is noted."""
+"""Where the demo takes place: people use a browser and the desktop client, real time passes, the timer fires, and every
+observation is noted."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,12 +20,12 @@ PATIENCE_SECONDS = 60.0
 
 
 class DemoFailed(Exception):
-    """Something was not as promised; the message says what."""
+    """Something was not as promised. The message says what."""
 
 
 @dataclass
 class Stage:
-    """What runs: the app at `url`, its storage and tenant, somebody's desktop, and who has come."""
+    """What runs: the app at `url`, its storage and tenant, one person's desktop, and the people who signed in."""
 
     url: str
     desktop: DesktopUser
@@ -42,7 +42,7 @@ class Stage:
     on_desktop: set[str] = field(default_factory=set)
 
     def sign_in(self, username: str, *, look: bool = True) -> None:
-        """As a browser would; then, unless they leave at once, a look at their profile."""
+        """Signs in by browser. Unless the person leaves at once, they look at their profile."""
         browser = Browser(self.url)
         try:
             answer = browser.sign_in(username, "/signin?next=/me")
@@ -56,14 +56,14 @@ class Stage:
             browser.close()
 
     def sign_in_on_desktop(self, username: str) -> None:
-        """By device code; then a call of the web API, which exchanges the token on their behalf."""
+        """Signs in by device code, then calls the web API, which exchanges the token on the person's behalf."""
         self.desktop.sign_in(username)
         _expect(self.desktop.run("me")["profile"]["mail"] == username, f"/api/profile of {username}")
         self.on_desktop.add(username)
         self._came(username, "on a desktop by device code and called the API")
 
     def withdraw(self, username: str) -> None:
-        """DELETE /api/profile: the row is gone, and a sweep finds nobody."""
+        """Withdraws by DELETE /api/profile: the row is gone, and a sweep finds nobody."""
         self.desktop.run("withdraw")
         _expect(username not in self.accounts(), f"{username} withdrew, and their row is still there")
         self.progress.say(f"  {username} withdrew: their row is deleted")
@@ -80,7 +80,7 @@ class Stage:
         return {account.username: account for account in rows}
 
     def wait_until_due(self, usernames: Sequence[str]) -> None:
-        """Until they have been away for long enough, and their turn has come."""
+        """Waits until these people have been away for long enough and are due."""
 
         def due() -> bool:
             rows = self.accounts()
@@ -89,7 +89,7 @@ class Stage:
         self._wait(due, "people are away")
 
     def wait_for_expiry(self) -> None:
-        """Until MSAL counts the stored access tokens as expired; the one of the desktop lasts."""
+        """Waits until MSAL treats the stored access tokens as expired. The desktop's token stays valid."""
 
         def expired() -> bool:
             rows = self.accounts().values()
@@ -99,8 +99,7 @@ class Stage:
         self._wait(expired, "access tokens expire")
 
     def sweep(self) -> None:
-        """Fires the timer, as `POST /admin/functions/sweep` does under Core Tools too, and waits for the sweep's
-        row."""
+        """Fires the timer by `POST /admin/functions/sweep`, as with Core Tools, and waits for the sweep's row."""
         before, known = self.accounts(), len(self.sweeps)
         answer = requests.post(f"{self.url}/admin/functions/sweep", json={"input": ""}, timeout=30)
         _expect(answer.status_code == 202, f"the timer could not be fired: {answer.status_code}")

@@ -1,4 +1,4 @@
-"""Several child processes as one: their output with a name in front of each line, ended together, in order."""
+"""Several child processes as one: each line of output starts with the child's name, and they are stopped in order."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ _PLAIN = "\033[0m"
 
 
 class ChildEndedError(Exception):
-    """A child ended by itself."""
+    """A child exited unexpectedly."""
 
     def __init__(self, name: str, code: int) -> None:
         super().__init__(f"{name} ended by itself (exit code {code})")
@@ -24,11 +24,11 @@ class ChildEndedError(Exception):
 
 
 class Supervisor:
-    """Owns the children that it starts. NO_COLOR (no-color.org) is honoured.
+    """Owns the children that it starts. Honours NO_COLOR (no-color.org).
 
     Args:
         folder: where the children run.
-        output: where their lines go.
+        output: where their output goes.
     """
 
     def __init__(self, folder: Path, output: TextIO = sys.stdout) -> None:
@@ -40,8 +40,8 @@ class Supervisor:
         self._writing = threading.Lock()
 
     def start(self, name: str, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Starts one child; `command` is a module and its arguments, or what localdev.lifeline takes instead."""
-        # Python keeps back what it prints into a pipe unless it is told not to.
+        """Starts one child. `command` is a module and its arguments, or another command line of localdev.lifeline."""
+        # Python buffers output to a pipe unless this is set.
         told = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
         child = Child(command, folder=self._folder, environment=told, output=subprocess.PIPE)
         colour = _COLOURS[len(self._children) % len(_COLOURS)]
@@ -59,7 +59,7 @@ class Supervisor:
                 self.say(f"{front} {line.decode(errors='replace').rstrip()}")
 
     def say(self, line: str) -> None:
-        """Prints a whole line, whoever else is printing."""
+        """Prints one whole line, also when other threads print."""
         with self._writing:
             self._output.write(line + "\n")
             self._output.flush()
@@ -72,7 +72,7 @@ class Supervisor:
                 raise ChildEndedError(name, code)
 
     def stop(self) -> None:
-        """Ends the children, the last started first, and shows what they still had to say."""
+        """Stops the children, the last started first, and shows their remaining output."""
         for child in reversed(self._children.values()):
             child.stop()
         for reader in self._readers:

@@ -1,6 +1,5 @@
-"""Throw-away TLS files for localhost: MSAL refuses an authority that is not https.
-
-The CA exists for one leaf only: its private key is never written, and it is constrained to localhost.
+"""Throw-away TLS files for localhost: MSAL refuses an authority that is not https. The CA signs one leaf only. Its
+private key is never written, and it is constrained to localhost.
 """
 
 import ipaddress
@@ -26,7 +25,7 @@ _SERVING = {"key_cert_sign": False, "crl_sign": False, "digital_signature": True
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """Paths of PEM files. `ca_bundle` is fit for REQUESTS_CA_BUNDLE: it holds our CA only."""
+    """Paths of PEM files. `ca_bundle` can be used as REQUESTS_CA_BUNDLE: it holds only our CA."""
 
     ca_bundle: Path
     certificate: Path
@@ -34,7 +33,8 @@ class TlsFiles:
 
 
 def ensure(folder: Path, *, now: datetime | None = None) -> TlsFiles:
-    """The files in `folder`, made when absent, unreadable or near their end. Safe when two processes start at once."""
+    """Returns the files in `folder`. Makes them when they are absent, unreadable or about to expire. Two processes may
+    call this at once."""
     now = now or datetime.now(UTC)
     files = _files(folder / "localhost")
     if not _usable(files, now):
@@ -59,7 +59,7 @@ def _usable(files: TlsFiles, now: datetime) -> bool:
 
 
 def _replace(folder: Path, now: datetime) -> None:
-    """Makes a whole new set aside and moves it in at once: nobody sees one set's certificate with another's key."""
+    """Makes a whole new set elsewhere and moves it in at once: nobody sees one set's certificate with another's key."""
     folder.mkdir(parents=True, exist_ok=True)
     mark = f"{os.getpid()}-{secrets.token_hex(4)}"
     fresh, stale, home = folder / f"new-{mark}", folder / f"old-{mark}", folder / "localhost"
@@ -69,7 +69,7 @@ def _replace(folder: Path, now: datetime) -> None:
             home.rename(stale)
         fresh.rename(home)
     except OSError:
-        if not _usable(_files(home), now):  # another process was quicker is fine; anything else is not
+        if not _usable(_files(home), now):  # it is fine when another process was faster; anything else is an error
             raise
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -129,7 +129,7 @@ def _name(text: str) -> x509.Name:
 
 
 def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    # A name of its own each time: a client that kept an older CA must not take this one for it.
+    # Each CA has another name: a client that kept an older CA must not mistake this one for it.
     name = _name(f"Understudy sample tenant {secrets.token_hex(4)}")
     permitted = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.IPv4Network((_LOOPBACK, 32)))]
     return (

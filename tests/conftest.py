@@ -1,4 +1,4 @@
-"""Real parts for every test: Azurite and the sample tenant, started once; the app afresh for each test."""
+"""Real parts for every test: Azurite and the sample tenant are started once, the app anew for each test."""
 
 import contextlib
 import os
@@ -22,8 +22,8 @@ from shared.settings import documented, load
 from tests.running_app import Clock, RunningApp
 from tests.support import ROOT, Environment
 
-# No test is timed; and each run tries the same examples, so that a red run speaks of its change.
-# `--hypothesis-profile=search` tries others, and more.
+# No test is timed. Each run tries the same examples, so that a failure points to the change under test.
+# `--hypothesis-profile=search` tries others, and more of them.
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("search", settings.get_profile("same"), derandomize=False, max_examples=1000)
 settings.load_profile("same")
@@ -31,7 +31,7 @@ settings.load_profile("same")
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No setting of this machine reaches a test, and no part of the app outlives one."""
+    """Hides this machine's settings from each test, and closes the app's parts after it."""
     for name, _, _ in documented():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
@@ -79,7 +79,7 @@ def _sample_tenant() -> Iterator[SampleTenant]:
 
 @pytest.fixture
 def sample_tenant(_sample_tenant: SampleTenant) -> SampleTenant:
-    """A sample tenant to which nothing has happened yet, with access tokens that MSAL renews at every turn."""
+    """A sample tenant in its first state. Its access tokens are so short-lived that MSAL renews them at every turn."""
     _sample_tenant.reset()
     _sample_tenant.change_settings(access_token_lifetime=200)
     return _sample_tenant
@@ -87,7 +87,7 @@ def sample_tenant(_sample_tenant: SampleTenant) -> SampleTenant:
 
 @pytest.fixture
 def environment(azurite: Azurite, tables: TableServiceClient, sample_tenant: SampleTenant) -> Environment:
-    """The settings of an app with the sample tenant, and an empty storage account."""
+    """The settings of an app that uses the sample tenant and an empty storage account."""
     return {
         **sample_tenant.settings("http://localhost:7071"),
         "AzureWebJobsStorage": azurite.connection_string,
@@ -100,8 +100,8 @@ def environment(azurite: Azurite, tables: TableServiceClient, sample_tenant: Sam
 
 @pytest.fixture
 def make_services(environment: Environment) -> Iterator[Callable[..., Services]]:
-    """Makes the app's parts without a host: settings by name, other parts as `Services` takes them:
-    `make_services(SCOPES="…", clock=clock, store=store)`. All are closed afterwards."""
+    """Makes the app's parts without a host. Takes settings by name, and other arguments of `Services`:
+    `make_services(SCOPES="…", clock=clock, store=store)`. All parts are closed afterwards."""
     made: list[Services] = []
 
     def make(*, clock: Clock | None = None, **changes: Any) -> Services:
@@ -117,7 +117,7 @@ def make_services(environment: Environment) -> Iterator[Callable[..., Services]]
 
 @pytest.fixture(scope="session")
 def functions() -> tuple[IndexedFunction, ...]:
-    """The app's functions, indexed once: an app object gives them once only."""
+    """The app's functions, indexed once: an app object returns them only once."""
     return index(load_app(ROOT))
 
 
@@ -128,7 +128,7 @@ def start_app(
     sample_tenant: SampleTenant,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., RunningApp]]:
-    """Starts the app: `start_app(SCOPES="…")`. Its timer is fired by the test. A second start is a restart."""
+    """Starts the app: `start_app(SCOPES="…")`. Tests fire its timer themselves. A second start is a restart."""
     hosts: list[LocalHost] = []
     clock = Clock()
 
@@ -160,5 +160,5 @@ def app(start_app: Callable[..., RunningApp]) -> RunningApp:
 
 
 def pytest_report_header() -> str:
-    """What was said about this machine's certificates: code and tests must work with and without."""
+    """Shows whether REQUESTS_CA_BUNDLE is set: code and tests must work with it and without it."""
     return f"REQUESTS_CA_BUNDLE {'set' if os.environ.get('REQUESTS_CA_BUNDLE') else 'not set'}"

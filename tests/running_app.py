@@ -1,4 +1,4 @@
-"""The whole app as its users meet it: served by the local host, with the sample tenant and Azurite behind it."""
+"""The whole app as its users see it: served by the local host, with the sample tenant and Azurite behind it."""
 
 import re
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from tests.support import wait_until
 
 @dataclass
 class Clock:
-    """The app's clock: real time, and as far ahead as a test moved it."""
+    """The app's clock: real time plus as much as a test has added."""
 
     ahead: timedelta = field(default_factory=timedelta)
 
@@ -26,17 +26,17 @@ class Clock:
         return datetime.now(UTC) + self.ahead
 
     def move(self, **duration: float) -> None:
-        """Time passes: `move(minutes=10)`."""
+        """Moves the clock: `move(minutes=10)`."""
         self.ahead += timedelta(**duration)
 
     def wait(self, seconds: float) -> None:
-        """Time passes while somebody waits, and nobody sleeps."""
+        """Waits by moving the clock, without sleeping."""
         self.move(seconds=seconds)
 
 
 @dataclass
 class RunningApp:
-    """The app, and the hands that a test needs on it."""
+    """The running app, and what tests do with it."""
 
     host: LocalHost
     url: str
@@ -53,7 +53,7 @@ class RunningApp:
         return Browser(self.url, **headers)
 
     def sweep(self) -> SweepRecord | None:
-        """Fires the timer; gives the record of this sweep, None when it found nothing to do."""
+        """Fires the timer. Returns the record of this sweep, or None when nothing was due."""
         before = self.services.store.recent_sweeps(1)
         outcome = self.host.fire("sweep")
         assert outcome.succeeded, outcome
@@ -65,23 +65,23 @@ class RunningApp:
         wait_until(lambda: not self.host.drain("sweep_slot"), "the queue of slots is empty", 60)
 
     def counts(self) -> dict[str, int]:
-        """Fires the timer; gives how many people ended how."""
+        """Fires the timer. Returns the number of people per outcome."""
         record = self.sweep()
         return record.counts if record else {}
 
     def account_of(self, username: str) -> Account | None:
-        """The stored account of somebody in Contoso."""
+        """The stored account of a person in Contoso."""
         person = next(each for each in self.tenant.people() if each["username"] == username)
         tid = self.tenant.tenant_id
         return self.services.store.get(f"{person['oids'][tid]}.{tid}")
 
     def accounts(self) -> list[Account]:
-        """Everybody."""
+        """All stored accounts."""
         far = datetime(2100, 1, 1, tzinfo=UTC)
         slots = (slot.name for slot in self.services.store.slots())
         return [account for slot in slots for page in self.services.store.due(slot, far) for account in page]
 
 
 def text_of(response: requests.Response) -> str:
-    """The words of a page."""
+    """The text of a page without its tags."""
     return " ".join(re.sub(r"<[^>]+>", " ", response.text).split())

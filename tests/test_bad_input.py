@@ -1,4 +1,4 @@
-"""Whatever comes in wrongly: the right status, a clear page (or problem+json), and nothing lost or half written."""
+"""Wrong input gets the right status and a clear page (or problem+json), and nothing is lost or half written."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -11,7 +11,7 @@ ADA = "ada@contoso.example"
 
 
 def query(url: str, **changes: str | None) -> str:
-    """The callback's URL with other parameters; None takes one out."""
+    """The callback's URL with other parameters. None removes one."""
     values = {name: each[0] for name, each in parse_qs(urlsplit(url).query).items()} | changes
     return f"/signin/callback?{urlencode({name: value for name, value in values.items() if value is not None})}"
 
@@ -22,7 +22,7 @@ def query(url: str, **changes: str | None) -> str:
     ids=["no state", "wrong state", "empty state", "no code", "empty code"],
 )
 def test_callback_with_wrong_parameters_is_refused(app: RunningApp, changes: dict[str, str | None]) -> None:
-    """400, nobody stored, no code spent; and the right answer still works afterwards."""
+    """400: nobody is stored and no code is used up. The right answer still works afterwards."""
     browser = app.browser()
     callback = browser.to_callback(ADA)
     answer = browser.get(query(callback, **changes))
@@ -34,7 +34,7 @@ def test_callback_with_wrong_parameters_is_refused(app: RunningApp, changes: dic
 
 
 def test_callback_in_another_browser_is_refused(app: RunningApp) -> None:
-    """Without the flow's cookie, the state alone is worth nothing: somebody else's link signs nobody in."""
+    """Without the flow's cookie, the state alone is worth nothing: another person's link signs nobody in."""
     callback = app.browser().to_callback(ADA)
     stranger = app.browser()
     assert stranger.get(callback).status_code == 400
@@ -85,7 +85,7 @@ def test_forged_session_is_nobody(app: RunningApp, value: str) -> None:
 
 
 def test_session_with_one_changed_character_is_nobody(app: RunningApp) -> None:
-    """Sealed: whatever is changed, it does not open."""
+    """The cookie is sealed: after any change it does not open."""
     browser = app.browser()
     browser.sign_in(ADA)
     value = browser.http.cookies["understudy"]
@@ -109,7 +109,7 @@ def test_session_with_one_changed_character_is_nobody(app: RunningApp) -> None:
     ],
 )
 def test_redirect_to_another_host_is_refused(app: RunningApp, target: str) -> None:
-    """Nobody is sent elsewhere by a link to us."""
+    """A link to the app never redirects to another site."""
     answer = app.browser().get(f"/signin?{urlencode({'next': target})}")
     assert answer.status_code == 400
     assert "Location" not in answer.headers
@@ -128,7 +128,7 @@ def test_programs_get_problem_json(app: RunningApp) -> None:
 
 
 def test_missing_settings_are_named_all_at_once(start_app: Callable[..., RunningApp]) -> None:
-    """The page lists what is missing and how to set it; the timer fails with the same list."""
+    """The page lists what is missing and how to set it, and the timer fails with the same list."""
     app = start_app(CLIENT_ID="", ENCRYPTION_KEYS="", SCOPES="openid profile")
     answer = app.browser().get("/signin")
     assert answer.status_code == 500

@@ -1,5 +1,5 @@
-"""The second journey, end to end on real parts, the client in a process of its own: a device code on the desktop, a
-call, away, acted for, withdrawn."""
+"""The second journey, end to end on real parts, with the client in its own process: device code, a call, absence,
+background work, withdrawal."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def desktop(app: RunningApp, tmp_path: Path) -> DesktopUser:
 def test_a_person_signs_in_on_the_desktop_is_acted_for_while_away_and_withdraws(
     app: RunningApp, desktop: DesktopUser
 ) -> None:
-    """Issue by issue what the second sample promises, on one row."""
+    """Everything that the desktop sample promises, in order, on one row."""
     assert desktop.sign_in(BEN)["username"] == BEN
     called = desktop.run("me")
     assert called["profile"]["mail"] == BEN
@@ -31,7 +31,7 @@ def test_a_person_signs_in_on_the_desktop_is_acted_for_while_away_and_withdraws(
     assert account is not None
     assert (account.source, account.state) == (Source.ON_BEHALF_OF, State.ACTIVE)
 
-    assert app.counts() == {}  # still here
+    assert app.counts() == {}  # still present
     app.clock.move(minutes=6)
     assert app.counts() == {"fresh": 1}
     called = desktop.run("me")

@@ -25,7 +25,7 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in interprete
 
 
 def plain_environment(**extra: str) -> dict[str, str]:
-    """This process's environment without what directs pip and npm elsewhere."""
+    """This process's environment without variables that direct pip and npm elsewhere."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("PIP_", "NPM_CONFIG_"))}
     return {**kept, "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": NOWHERE, "PIP_RETRIES": "0", **extra}
 
@@ -36,7 +36,7 @@ def run_dev(
     environment: Mapping[str, str] | None = None,
     python: str = sys.executable,
 ) -> subprocess.CompletedProcess[str]:
-    """One `dev.py` command line, to its end."""
+    """Runs one `dev.py` command line to its end."""
     command = [python, str(project / "dev.py"), *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment, timeout=60, check=False
@@ -64,7 +64,7 @@ def give_interpreter(project: Path) -> Environment:
 
 
 def stamp(environment: Environment, made_from: Stamp) -> None:
-    """What a finished installation leaves."""
+    """Writes the stamp that a finished installation leaves."""
     (environment.folder / "understudy.json").write_text(json.dumps(vars(made_from)))
 
 
@@ -77,14 +77,14 @@ def ready_project(project: Path, *, package: str, main: str) -> Path:
 
 
 def test_unknown_command_is_one_line_and_exit_code_2() -> None:
-    """A typo is answered with the commands there are."""
+    """After a typo, the line lists the commands."""
     done = run_dev(["tset"])
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "dev.py: no command 'tset'; there are run, demo, test, bench, check, keys\n"
 
 
 def test_help_names_every_command() -> None:
-    """--help succeeds; no command at all says the same and is wrong use."""
+    """--help succeeds. Without a command dev.py prints the same and returns 2."""
     done = run_dev(["--help"])
     assert done.returncode == 0
     assert all(f"dev.py {command} " in done.stdout for command in dev.COMMANDS)
@@ -93,7 +93,7 @@ def test_help_names_every_command() -> None:
 
 @pytest.mark.parametrize("version", [(2, 7), (3, 10), (3, 14), (4, 0)])
 def test_unsupported_python_is_refused(version: tuple[int, int]) -> None:
-    """The refusal names the Python that runs and those that would do."""
+    """The refusal names this Python and the supported ones."""
     line = dev.refusal(version)
     assert line == f"dev.py: this is Python {version[0]}.{version[1]}; it needs one of 3.11, 3.12, 3.13"
 
@@ -149,7 +149,7 @@ def test_environment_of_another_python_is_stale(project: Path) -> None:
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"python": "cpython-3.11"}', "\x00"])
 def test_unfinished_stamp_counts_as_none(project: Path, content: str) -> None:
-    """Whatever an interruption left in the stamp, the installation is not taken for finished."""
+    """With a partly written stamp, the installation does not count as finished."""
     environment = give_interpreter(project)
     (environment.folder / "understudy.json").write_text(content)
     assert environment.made_from() is None
@@ -158,7 +158,7 @@ def test_unfinished_stamp_counts_as_none(project: Path, content: str) -> None:
 
 @posix_only
 def test_no_package_index_is_one_line_and_exit_code_2(project: Path) -> None:
-    """Without PyPI the last line of pip's error is told, and the environment stays unfinished."""
+    """Without PyPI the last line of pip's error is printed, and the environment stays unfinished."""
     (project / "requirements-dev.txt").write_text("understudy-not-published>=1\n")
     environment = give_interpreter(project)
     done = run_dev(["check"], project, plain_environment())
@@ -170,7 +170,7 @@ def test_no_package_index_is_one_line_and_exit_code_2(project: Path) -> None:
 
 @posix_only
 def test_no_npm_registry_is_one_line_and_exit_code_2(project: Path) -> None:
-    """Without an npm registry npm's reason is told."""
+    """Without an npm registry, npm's reason is printed."""
     give_interpreter(project)
     told = plain_environment(npm_config_registry=NOWHERE, npm_config_fetch_retries="0", npm_config_proxy="")
     done = run_dev(["check"], project, told)
@@ -181,7 +181,7 @@ def test_no_npm_registry_is_one_line_and_exit_code_2(project: Path) -> None:
 
 
 def test_interrupted_installation_starts_over(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an interrupted run left in .venv is gone before anything is installed again."""
+    """What an interrupted run left in .venv is removed before anything is installed again."""
     for name, value in plain_environment().items():
         monkeypatch.setenv(name, value)
     (project / "requirements-dev.txt").write_text("understudy-not-published>=1\n")
@@ -206,7 +206,7 @@ def test_foreign_environment_is_left_alone(project: Path) -> None:
 
 
 def test_second_installation_waits_for_the_first(project: Path) -> None:
-    """Who comes second waits, then finds the work done and installs nothing."""
+    """The second process waits, then finds the work done and installs nothing."""
     environment = give_interpreter(project)
     waiting = threading.Event()
 
@@ -271,13 +271,13 @@ except KeyboardInterrupt:
 @posix_only
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_server_ends_with_dev_py(project: Path, signum: signal.Signals) -> None:
-    """However dev.py ends, the server ends in its own time and tidies up."""
+    """However dev.py ends, the server can finish and clean up."""
     ready_project(project, package="localdev/run.py", main=SERVER)
     command = [sys.executable, str(project / "dev.py"), "run"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signum)
-        # The pipe's end comes when the last process that holds it is gone.
+        # The pipe closes when the last process that holds it has exited.
         assert process.stdout.read() == "tidied\n"
         assert process.wait(10) == (-signum if signum == signal.SIGKILL else 0)

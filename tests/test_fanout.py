@@ -1,4 +1,5 @@
-"""SWEEP_FANOUT=queue: the timer puts messages, whoever takes them sweeps; duplicates and nonsense are harmless."""
+"""SWEEP_FANOUT=queue: the timer puts messages on a queue, and any instance sweeps their slots. Duplicates and nonsense
+are harmless."""
 
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ def app(start_app: Callable[..., RunningApp], queues: QueueServiceClient) -> Run
 
 
 def test_one_message_a_due_slot_sweeps_everybody(app: RunningApp) -> None:
-    """The tick itself asks the tenant nothing; the messages do, each for its slot."""
+    """The tick itself sends no token request. Each message sweeps its slot."""
     for username in ("ada@contoso.example", "ben@contoso.example", "emi@contoso.example"):
         app.browser().sign_in(username)
     app.clock.move(minutes=6)
@@ -29,7 +30,7 @@ def test_one_message_a_due_slot_sweeps_everybody(app: RunningApp) -> None:
 
 
 def test_duplicate_messages_sweep_nobody_twice(app: RunningApp) -> None:
-    """At-least-once delivery: the slot's hint and claim decide."""
+    """Messages may be delivered twice. The slot's hint and claim prevent a second sweep."""
     app.browser().sign_in("ada@contoso.example")
     app.clock.move(minutes=6)
     app.host.fire("sweep")
@@ -63,7 +64,7 @@ def test_a_slot_that_must_wait_for_the_tenant_gives_its_message_back(
 
 
 def test_a_message_for_no_slot_fails_and_harms_nobody(app: RunningApp) -> None:
-    """It becomes a poison message, visible in the log; the slots are as they were."""
+    """The message becomes a poison message, the log shows it, and the slots stay as they were."""
     before = app.services.store.slots()
     assert not app.host.fire("sweep_slot", "ff; drop").succeeded
     assert app.services.store.slots() == before

@@ -1,4 +1,4 @@
-"""The main job, end to end on real parts: sign in, be seen, go away, be acted for, be set aside, come back."""
+"""The main job, end to end on real parts: sign in, leave, be acted for, be set aside, come back."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from tests.running_app import RunningApp, text_of
 
 
 def test_person_signs_in_and_sees_their_profile(app: RunningApp) -> None:
-    """Sign-in ends on the page that was asked for; /me shows the Graph profile, as a page and as JSON."""
+    """Sign-in ends on the requested page. /me shows the Graph profile, as a page and as JSON."""
     browser = app.browser()
     answer = browser.sign_in("chiara@contoso.example", "/signin?next=/me")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/me")
@@ -20,7 +20,7 @@ def test_person_signs_in_and_sees_their_profile(app: RunningApp) -> None:
 
 
 def test_absent_person_is_swept_and_their_task_runs(app: RunningApp) -> None:
-    """Who is here is left alone; who went away gets a fresh token, and the task's state is kept."""
+    """A person who is present is left alone. A person who left gets a fresh token, and the task's state is stored."""
     app.browser().sign_in("ben@contoso.example")
     assert app.counts() == {}
     account = app.account_of("ben@contoso.example")
@@ -37,7 +37,8 @@ def test_absent_person_is_swept_and_their_task_runs(app: RunningApp) -> None:
 
 
 def test_revoked_person_is_set_aside_until_they_come_back(app: RunningApp) -> None:
-    """One refusal, recorded; not asked again; the next sign-in makes them active, and they are swept again."""
+    """One refusal is recorded and the tenant is not asked again. The next sign-in makes the person active, and sweeps
+    resume."""
     app.browser().sign_in("deniz@contoso.example")
     app.tenant.change_person("deniz@contoso.example", state="revoked")
     app.clock.move(minutes=6)
@@ -70,7 +71,7 @@ def test_sign_out_deletes_the_row_and_a_sweep_finds_nobody(app: RunningApp) -> N
 
 
 def test_sign_out_that_keeps_background_work_ends_sessions_only(app: RunningApp) -> None:
-    """Both browsers are signed out; the sweep goes on."""
+    """Both browsers are signed out, and the sweep continues."""
     first, second = app.browser(), app.browser()
     first.sign_in("emi@contoso.example")
     second.sign_in("emi@contoso.example")
@@ -83,7 +84,7 @@ def test_sign_out_that_keeps_background_work_ends_sessions_only(app: RunningApp)
 
 
 def test_two_sign_ins_of_one_person_are_one_row_and_both_sessions_live(app: RunningApp) -> None:
-    """A second browser ends nothing."""
+    """A second browser's sign-in ends no session."""
     first, second = app.browser(), app.browser()
     first.sign_in("ada@contoso.example")
     second.sign_in("ada@contoso.example")
@@ -103,7 +104,7 @@ def test_guest_signs_in_is_swept_and_has_one_row(app: RunningApp) -> None:
 
 
 def test_present_person_is_left_alone(app: RunningApp) -> None:
-    """A request moves their turn: LastActivity and DueAt, by the small write."""
+    """A request moves their turn: it writes LastActivity and DueAt."""
     browser = app.browser()
     browser.sign_in("ada@contoso.example")
     app.clock.move(minutes=6)
@@ -115,7 +116,7 @@ def test_present_person_is_left_alone(app: RunningApp) -> None:
 
 
 def test_two_people_never_share_a_cache(app: RunningApp) -> None:
-    """Each row's blob opens for its owner only, and holds one account."""
+    """Each row's blob opens for its owner only and has one account."""
     for username in ("ada@contoso.example", "ben@contoso.example"):
         app.browser().sign_in(username)
     keys = app.services.settings.key_ring

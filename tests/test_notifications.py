@@ -1,4 +1,5 @@
-"""The queue `sign-in-required`: once for each person who is set aside, again with the same id only after a crash."""
+"""The queue `sign-in-required`: one message per person who is set aside, repeated with the same id only after a
+crash."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ def messages(queues: QueueServiceClient) -> Callable[[], list[dict[str, Any]]]:
 
 
 class Failing:
-    """A store whose batch writes fail from the n-th on: the process ended there."""
+    """A store whose batch writes fail from the n-th on, as if the process had ended."""
 
     def __init__(self, store: AccountStore, *, writes: int) -> None:
         self._store = store
@@ -51,7 +52,7 @@ class Failing:
 
 
 def set_aside(app: RunningApp, username: str = DENIZ) -> Account:
-    """Somebody signs in, is revoked, and a sweep finds out."""
+    """A person signs in and is revoked, and a sweep finds out."""
     app.browser().sign_in(username)
     app.tenant.change_person(username, state="revoked")
     app.clock.move(minutes=6)
@@ -64,7 +65,7 @@ def set_aside(app: RunningApp, username: str = DENIZ) -> Account:
 def test_somebody_who_is_set_aside_is_announced_once(
     app: RunningApp, messages: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """One message that says who, why, since when and what to do; noted on the account; none at later sweeps."""
+    """One message says who, why, since when and what to do. The account records it, and later sweeps send none."""
     account = set_aside(app)
     assert account.state is State.NEEDS_SIGN_IN
     assert account.failure is not None
@@ -83,7 +84,8 @@ def test_somebody_who_is_set_aside_is_announced_once(
 def test_the_link_in_the_message_starts_the_right_sign_in(
     app: RunningApp, messages: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """It knows who shall come, and asks for the password again; after it the person is active, and nobody is told."""
+    """The link has the person's name and asks for the password again. Afterwards the person is active, and no message
+    is sent."""
     set_aside(app)
     (message,) = messages()
     assert message["link"].startswith(app.url + "/signin?")
@@ -100,7 +102,7 @@ def test_the_link_in_the_message_starts_the_right_sign_in(
 def test_somebody_refused_in_their_browser_is_announced_unless_they_come_back(
     app: RunningApp, messages: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """The next sweep tells, if they did not sign in again meanwhile."""
+    """The next sweep sends the message if they have not signed in again by then."""
     for username in (DENIZ, "emi@contoso.example"):
         browser = app.browser()
         browser.sign_in(username)
@@ -115,7 +117,7 @@ def test_somebody_refused_in_their_browser_is_announced_unless_they_come_back(
 def test_the_tenants_claims_travel_sealed_in_the_link(
     app: RunningApp, messages: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """Whoever follows it is asked for what the tenant wants."""
+    """The sign-in behind the link asks for what the tenant requires."""
     app.browser().sign_in(DENIZ)
     claims = '{"access_token":{"capolids":{"essential":true,"values":["c1"]}}}'
     body = {"error": "interaction_required", "error_codes": [50076], "claims": claims}
@@ -132,7 +134,7 @@ def test_the_tenants_claims_travel_sealed_in_the_link(
 def test_the_next_time_they_are_set_aside_is_another_message(
     app: RunningApp, messages: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """Its id differs: a consumer that drops repeats lets it pass."""
+    """The id differs, so that a consumer that drops repeats accepts it."""
     set_aside(app)
     (first,) = messages()
     set_aside(app)
@@ -143,14 +145,14 @@ def test_the_next_time_they_are_set_aside_is_another_message(
 def test_after_a_crash_before_it_was_noted_the_same_message_is_sent_again(
     app: RunningApp, messages: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """Sent, but not written down: the next sweep sends it with the same id, and then no more."""
+    """The message was sent but not recorded. The next sweep sends it with the same id, and later sweeps send none."""
     services: Services = app.services
     real = services.store
     services.store = cast("AccountStore", Failing(real, writes=1))
     set_aside(app)
     services.store = real
     (first,) = messages()
-    app.clock.move(minutes=11)  # the crashed sweep's claim runs out
+    app.clock.move(minutes=11)  # the crashed sweep's claim ends
     app.sweep()
     (again,) = messages()
     assert again == first
@@ -162,7 +164,7 @@ def test_after_a_crash_before_it_was_noted_the_same_message_is_sent_again(
 def test_a_queue_that_fails_costs_nobody_their_turn(
     app: RunningApp, environment: dict[str, str], messages: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    """The person is set aside all the same; the message goes out when the queue is back."""
+    """The person is set aside anyway. The message is sent when the queue is back."""
     services: Services = app.services
     working = services.queues
     services.queues = cast("Queues", Refusing())
@@ -179,7 +181,7 @@ class Refusing:
     """A queue service that is down."""
 
     def send(self, queue: str, text: str) -> None:
-        """Never works."""
+        """Always fails."""
         raise StoreUnavailable(f"send {len(text)} characters to {queue}", 503)
 
     def close(self) -> None:
@@ -187,7 +189,7 @@ class Refusing:
 
 
 def test_other_failures_are_announced_to_nobody(app: RunningApp, messages: Callable[[], list[dict[str, Any]]]) -> None:
-    """A tenant that fails is not the person's business."""
+    """A failing tenant is not the person's concern."""
     app.browser().sign_in(DENIZ)
     app.tenant.add_fault("token", "status", status=503)
     app.clock.move(minutes=6)

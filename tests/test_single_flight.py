@@ -1,4 +1,4 @@
-"""A refresh token is redeemed once, however many ask for it at once: threads, two instances, browser against sweep."""
+"""A refresh token is redeemed once, however many requests need it: threads, two instances, browser and sweep."""
 
 import threading
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def two_apps(make_services: MakeServices, **changes: str) -> tuple[Services, Ser
 def test_requests_at_once_on_two_instances_redeem_once(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """One takes the lease; the others wait, read again, and find the fresh token."""
+    """One request takes the lease. The others wait, read again and find the fresh token."""
     apps = two_apps(make_services)
     account = sign_in(apps[0])
     sample_tenant.change_settings(access_token_lifetime=3600, rotation="strict", latency=0.1)
@@ -50,7 +50,7 @@ def test_requests_at_once_on_two_instances_redeem_once(
 
 
 def test_steady_state_costs_no_storage_call(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """The caller's one read is all; nothing is written while the token and the activity are recent."""
+    """The caller's one read is enough. Nothing is written while token and activity are recent."""
     sample_tenant.change_settings(access_token_lifetime=3600)
     app = make_services()
     account = sign_in(app)
@@ -60,7 +60,7 @@ def test_steady_state_costs_no_storage_call(make_services: MakeServices, sample_
 
 
 def test_strict_sweep_and_browser_redeem_once(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """The sweep leases its page; a request that comes meanwhile waits for its result."""
+    """The sweep leases its page, and a request at that time waits for its result."""
     clock = Clock()
     sample_tenant.change_settings(access_token_lifetime=3600, rotation="strict", latency=0.3)
     keys = keys_of(make_services)
@@ -84,7 +84,7 @@ def test_strict_sweep_and_browser_redeem_once(make_services: MakeServices, sampl
 def test_sweep_leaves_a_leased_person_alone_when_rotation_is_strict(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """Somebody redeems for them at this moment; they stay due."""
+    """Another process redeems for them now, and they stay due."""
     clock = Clock()
     app = make_services(clock=clock, REFRESH_TOKEN_ROTATION="strict")
     account = sign_in(app)
@@ -102,13 +102,13 @@ def test_sweep_leaves_a_leased_person_alone_when_rotation_is_strict(
 
 
 def waiting(app: Services, wait: Callable[[float], None]) -> Access:
-    """The app's access, with somebody else's hand on the clock."""
+    """The app's access, with this function for waiting."""
     app.wait = wait
     return app.access
 
 
 def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices) -> None:
-    """A request waits some seconds and is told to try again; when the lease has run out, the next one redeems."""
+    """A request waits some seconds and must try again. When the lease has ended, the next request redeems."""
     clock = Clock()
     app = make_services(clock=clock)
     account = sign_in(app)
@@ -127,7 +127,7 @@ def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices) -> None:
 
 
 def test_waiting_ends_when_the_person_signs_out(make_services: MakeServices) -> None:
-    """The row is gone: nothing is brought back."""
+    """The row is gone and is not restored."""
     app = make_services()
     account = sign_in(app)
     leased = app.store.touch(replace(account, lease=Lease("other", app.now() + LEASE)))
@@ -141,7 +141,7 @@ def test_waiting_ends_when_the_person_signs_out(make_services: MakeServices) -> 
 
 
 def test_sign_out_while_redeeming_is_not_undone(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """The answer comes after the row was deleted: the new tokens are dropped, the row stays away."""
+    """The answer comes after the row was deleted. The new tokens are dropped and the row is not restored."""
     app = make_services()
     account = sign_in(app)
     sample_tenant.change_settings(latency=0.5)
@@ -157,7 +157,7 @@ def test_sign_out_while_redeeming_is_not_undone(make_services: MakeServices, sam
 def test_new_sign_in_while_redeeming_is_not_overwritten(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """The newer cache wins; the request still gets its token."""
+    """The newer cache stays, and the request still gets its token."""
     app = make_services()
     account = sign_in(app)
     sample_tenant.change_settings(latency=0.5)
@@ -170,7 +170,7 @@ def test_new_sign_in_while_redeeming_is_not_overwritten(
 
 
 def test_refusal_on_a_request_sets_aside_and_says_why(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """What a sweep would find out, a request finds out too; the tenant is not asked again."""
+    """A request finds out what a sweep would, and the tenant is not asked again."""
     app = make_services()
     account = sign_in(app)
     sample_tenant.change_person(ADA, state="revoked")
@@ -186,7 +186,7 @@ def test_refusal_on_a_request_sets_aside_and_says_why(make_services: MakeService
 def test_trouble_on_a_request_touches_nobody_and_frees_the_lease(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """503 from the tenant: try later; the next request needn't wait for the lease to run out."""
+    """After a 503 from the tenant the person tries later, and the next request need not wait for the lease to end."""
     app = make_services()
     account = sign_in(app)
     sample_tenant.add_fault("token", "status", status=503, times=1)
@@ -200,7 +200,7 @@ def test_trouble_on_a_request_touches_nobody_and_frees_the_lease(
 def test_me_reads_once_and_writes_nothing_in_the_steady_state(
     start_app: Callable[..., RunningApp], sample_tenant: SampleTenant
 ) -> None:
-    """Session check and token cache come in the same read."""
+    """One read brings session and token cache."""
     sample_tenant.change_settings(access_token_lifetime=3600)
     app = start_app()
     browser = app.browser()

@@ -1,4 +1,4 @@
-"""A token cache never holds two access tokens that cover the same scopes: MSAL would go on handing out the older."""
+"""A token cache never holds two access tokens that cover the same scopes: MSAL would keep returning the older one."""
 
 import json
 from collections.abc import Callable
@@ -23,18 +23,18 @@ CALLS, SWEEPS = 10, 4
 
 @pytest.fixture
 def clock() -> Clock:
-    """Time that the test moves; the tenant's and MSAL's stay where they are."""
+    """The app's clock, moved by the test. The tenant's and MSAL's clocks do not move."""
     return Clock()
 
 
 @pytest.fixture
 def app(make_services: MakeServices, clock: Clock) -> Services:
-    """The app with its own scopes."""
+    """The app, which asks for its own scopes."""
     return make_services(clock=clock, SCOPES="User.Read")
 
 
 def consent_to_more(make_services: MakeServices) -> None:
-    """The same person agrees to more, through another sign-in that their row knows nothing of."""
+    """The same person consents to more, in another sign-in that does not change their row."""
     more = make_services(SCOPES="User.Read Calendars.Read")
     url, flow = more.identity.begin_sign_in()
     callback = Visitor().sign_in(url, ADA)
@@ -69,7 +69,7 @@ def test_after_a_claims_challenge_one_call_is_refused_and_no_more(
 def test_a_token_that_was_renewed_early_is_the_one_that_is_used(
     app: Services, make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """After `refresh_in` the first sweep redeems; later sweeps and calls use what it got."""
+    """After `refresh_in` the first sweep redeems, and later sweeps and calls use its token."""
     sample_tenant.change_settings(access_token_lifetime=3600, refresh_in=0)
     account = sign_in(app)
     sample_tenant.change_settings(refresh_in=None)

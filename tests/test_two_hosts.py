@@ -1,4 +1,4 @@
-"""Two host processes on one storage account: they share the work, and one that is killed loses nobody."""
+"""Two host processes on one storage account: they share the work, and killing one loses nobody."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ PATIENCE = 60.0
 
 
 class Host:
-    """The app under `python -m localdev.host`, as a process of its own; its output in a file."""
+    """The app under `python -m localdev.host` in its own process. The output goes to a file."""
 
     def __init__(self, settings: Environment, log: Path) -> None:
         self.url = f"http://127.0.0.1:{(port := ports.free(1)[0])}"
@@ -38,13 +38,13 @@ class Host:
         )
 
     def is_ready(self) -> bool:
-        """Does it answer?"""
+        """Whether the host answers."""
         with contextlib.suppress(requests.ConnectionError):
             return requests.get(self.url, timeout=5).ok
         return False
 
     def fire(self) -> None:
-        """The timer, now."""
+        """Fires the timer."""
         assert requests.post(f"{self.url}/admin/functions/sweep", json={"input": ""}, timeout=30).status_code == 202
 
     def said(self) -> str:
@@ -52,12 +52,12 @@ class Host:
         return self._log.read_text("utf-8", errors="replace")
 
     def kill(self) -> None:
-        """SIGKILL: no farewell."""
+        """Kills the process with SIGKILL."""
         self.child.process.kill()
         self.child.process.wait()
 
     def stop(self) -> None:
-        """Ends it in order."""
+        """Stops the process in order."""
         self.child.stop()
         self._output.close()
 
@@ -107,7 +107,7 @@ def unswept(app: Services) -> int:
 def test_two_hosts_share_the_work_and_redeem_once_each(
     scene: tuple[list[Host], Services, Clock], sample_tenant: SampleTenant
 ) -> None:
-    """Both take messages; nobody's token is redeemed twice."""
+    """Both take messages, and no token is redeemed twice."""
     hosts, app, _ = scene
     hosts[0].fire()
     wait_until(lambda: unswept(app) == 0, "everybody was swept", PATIENCE)
@@ -117,7 +117,8 @@ def test_two_hosts_share_the_work_and_redeem_once_each(
 
 
 def test_a_host_killed_in_mid_sweep_loses_nobody(scene: tuple[list[Host], Services, Clock]) -> None:
-    """Nor a second that is killed after it: when the claims have run out, the next sweep finds whom they left."""
+    """Killing the second host afterwards loses nobody either: when the claims have ended, the next sweep finds
+    everybody left."""
     hosts, app, clock = scene
     hosts[0].fire()
     wait_until(lambda: unswept(app) <= PEOPLE - 4, "some were swept", PATIENCE)

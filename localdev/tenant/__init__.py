@@ -3,7 +3,8 @@
     with SampleTenant() as tenant:
         settings = tenant.settings("http://localhost:7071")
 
-People sign in without a password (pages); `Visitor` does so by program. control lists what it can be told to do wrong.
+People sign in without a password (pages). `Visitor` does so in code. control lists the faults that it can be told to
+show.
 """
 
 from localdev.tenant.certificates import ClientCertificate

@@ -1,4 +1,4 @@
-"""python -m localdev.tenant: serves until it is told to end (SIGINT, SIGTERM; on Windows Ctrl+C, Ctrl+Break)."""
+"""python -m localdev.tenant: serves until it is stopped (SIGINT, SIGTERM; on Windows Ctrl+C, Ctrl+Break)."""
 
 import argparse
 import signal
@@ -12,7 +12,7 @@ _SIGNALS = ("SIGINT", "SIGTERM", "SIGBREAK")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 when ended by a signal, 2 when a port is in use."""
+    """Returns 0 when stopped by a signal, 2 when a port is in use."""
     options = _parser().parse_args(arguments)
     ending = threading.Event()
     for name in _SIGNALS:

@@ -21,7 +21,7 @@ _LOCALHOST = re.compile(r"http://localhost(:\d+)?")
 
 
 class SecretState(StrEnum):
-    """What an app's secret is worth."""
+    """The state of an app's secret."""
 
     VALID = "valid"
     EXPIRED = "expired"
@@ -30,7 +30,7 @@ class SecretState(StrEnum):
 
 @dataclass(frozen=True)
 class FederatedCredential:
-    """A workload that may act as the app: whoever holds this issuer's assertion about this subject."""
+    """A workload that may act as the app: it presents this issuer's assertion about this subject."""
 
     issuer: str
     subject: str
@@ -39,7 +39,7 @@ class FederatedCredential:
 
 @dataclass
 class App:
-    """One registration. Public means: no secret, loopback redirects on any path-less port."""
+    """One registration. A public client has no secret and may redirect to any loopback port without a path."""
 
     client_id: str
     name: str
@@ -55,7 +55,7 @@ class App:
     permissions: tuple[str, ...] = ("User.Read",)
 
     def takes_redirect(self, uri: str) -> bool:
-        """Whether an answer may be sent there. As with Entra, localhost's port is free."""
+        """Whether an answer may be sent to this URI. As with Entra, localhost may have any port."""
         if uri in self.redirect_uris:
             return True
         local = _LOCALHOST.match(uri)
@@ -63,12 +63,12 @@ class App:
         return path in (("", "/") if self.public else (CALLBACK,))
 
     def takes_logout(self, uri: str) -> bool:
-        """Whether a browser may be sent there after a sign-out: the origin of some redirect URI."""
+        """Whether a browser may be sent to this URL after a sign-out: it has the origin of a redirect URI."""
         origins = {_origin(each) for each in self.redirect_uris}
         return _origin(uri) in origins or bool(re.fullmatch(r"http://localhost(:\d+)?", _origin(uri)))
 
     def check_secret(self, presented: str) -> None:
-        """Raises EntraError unless it is the secret, and the secret is in force."""
+        """Raises EntraError unless the secret is right and in force."""
         if self.secret_state is SecretState.EXPIRED:
             raise refuse(7000222)
         if self.secret_state is SecretState.WRONG or not self._is_secret(presented):
@@ -79,7 +79,7 @@ class App:
 
     def certificate(self, header: dict[str, Any]) -> x509.Certificate | None:
         """The registered certificate that a client assertion's header names by thumbprint."""
-        # RFC 7515 knows no padding here; MSAL sends it all the same.
+        # RFC 7515 has no padding here, but MSAL sends it.
         wanted = {str(header.get(name)).rstrip("=") for name in ("x5t#S256", "x5t", "kid")}
         return next((each for each in self.certificates if thumbprints(each) & wanted), None)
 
@@ -102,14 +102,14 @@ class Apps:
         return iter(self._apps.values())
 
     def get(self, client_id: str) -> App:
-        """The registration; AADSTS700016 when there is none."""
+        """Returns the registration. Raises AADSTS700016 when there is none."""
         app = self._apps.get(client_id.lower())
         if app is None:
             raise refuse(700016, client=client_id)
         return app
 
     def get_in(self, client_id: str, tids: Iterable[str]) -> App:
-        """The registration, if at least one of these tenants still has it; else AADSTS700016."""
+        """Returns the registration if at least one of these tenants still has it. Raises AADSTS700016 otherwise."""
         app = self.get(client_id)
         if set(tids) <= app.removed_from_tenants:
             raise refuse(700016, client=client_id)
@@ -118,7 +118,7 @@ class Apps:
 
 def thumbprints(certificate: x509.Certificate) -> set[str]:
     """Its SHA-256 and SHA-1 thumbprints as client assertions spell them (RFC 7515, x5t#S256 and x5t)."""
-    # SHA-1 names a certificate here; nothing is trusted on its account.
+    # SHA-1 only names a certificate here. Nothing relies on its strength.
     kinds: tuple[hashes.HashAlgorithm, ...] = (hashes.SHA256(), hashes.SHA1())  # noqa: S303
     return {base64url(certificate.fingerprint(kind)) for kind in kinds}
 

@@ -27,12 +27,12 @@ class AuthRequest:
 
     @property
     def provider(self) -> Provider:
-        """Which of the two providers is meant."""
+        """Which of the two providers the request is for."""
         return "oidc" if self.segment == "oidc" else "entra"
 
     @property
     def tids(self) -> tuple[str, ...]:
-        """The tenants that may be signed in to."""
+        """The tenants that this request may sign in to."""
         return tenants_of("common" if self.provider == "oidc" else self.segment)
 
     def tid(self, person: Person) -> str:

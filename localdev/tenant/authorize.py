@@ -1,7 +1,7 @@
-"""The browser's side of a sign-in: authorize, choose a person, consent, and back to the app. Also sign-out.
+"""The browser's side of a sign-in: authorize, choose a person, consent, return to the app. Also sign-out.
 
-OpenID Connect Core 1.0, RFC 6749 4.1, RFC 7636; Microsoft's page "OAuth 2.0 authorization code flow". The state between
-the pages travels in their hidden field, sealed.
+OpenID Connect Core 1.0, RFC 6749 4.1, RFC 7636; Microsoft's page "OAuth 2.0 authorization code flow". A sealed hidden
+field carries the state from page to page.
 """
 
 from dataclasses import asdict, replace
@@ -77,7 +77,7 @@ class Authorization:
         return self._back(wanted, self._success(wanted, person, session))
 
     async def sign_out(self, request: Request) -> Response:
-        """GET …/logout: forgets the browser; returns to the app when it asked for that."""
+        """GET …/logout: ends the browser's session and returns to the app if asked to."""
         uri = request.query_params.get("post_logout_redirect_uri", "")
         welcome = any(app.takes_logout(uri) for app in self._tenancy.apps) if uri else False
         done = RedirectResponse(uri, 302) if welcome else pages.page("Signed out", "<p>You can close this page.</p>")
@@ -85,7 +85,7 @@ class Authorization:
         return done
 
     def _read(self, segment: str, request: Request) -> AuthRequest:
-        """What can't be answered by a redirect is refused here: tenant, client, redirect URI."""
+        """Refuses here what must not be answered by a redirect: a wrong tenant, client or redirect URI."""
         known = AuthRequest.__dataclass_fields__.keys() - {"segment"}
         given = {name: value for name, value in request.query_params.items() if name in known}
         for name in ("client_id", "redirect_uri"):
@@ -132,7 +132,7 @@ class Authorization:
         return [each for each in people if each.username.endswith("@" + domain)] or people
 
     def _remembered(self, wanted: AuthRequest, session: BrowserSession | None) -> Person | None:
-        """Who this browser's session signs in without being asked."""
+        """The person whom this browser's session signs in without a page."""
         person = self._tenancy.people.find(session.username) if session else None
         if session is None or person is None or person not in self._tenancy.people.of(wanted.tids):
             return None
@@ -153,7 +153,7 @@ class Authorization:
         return self._back(wanted, self._success(wanted, person, session))
 
     def _continue(self, wanted: AuthRequest, person: Person, session: BrowserSession) -> Response:
-        """The person is known: ask for consent, or be done."""
+        """The person is known: asks for consent, or finishes."""
         if session.events < person.barred_at or person.state in ("disabled", "conditional_access"):
             return self._begin(replace(wanted, prompt="login"), None)
         missing = self._consenting.missing(wanted.client_id, wanted.scope, person, wanted.tid(person))
@@ -193,7 +193,7 @@ class Authorization:
         return error.described(now=self._tenancy.now(), correlation_id=error.trace_id)
 
     def _back(self, wanted: AuthRequest, values: dict[str, str]) -> Response:
-        """To the app, by redirect or form post."""
+        """Returns to the app by redirect or form post."""
         if wanted.state:
             values = values | {"state": wanted.state}
         if wanted.response_mode == "form_post":
@@ -214,5 +214,5 @@ class Authorization:
 
 
 def _needing(error: EntraError, name: str) -> EntraError:
-    """The same refusal as prompt=none words it."""
+    """The same refusal in the words of prompt=none."""
     return EntraError(error.code, name, error.text, error.suberror, error.status, error.claims)

@@ -1,4 +1,5 @@
-"""A browser stays signed in: a sealed cookie, named after the port, since cookies know no ports."""
+"""Keeps a browser signed in by a sealed cookie. Its name contains the port, because cookies are shared between
+ports."""
 
 import base64
 import binascii
@@ -23,13 +24,13 @@ class BrowserSession:
 
 
 class BrowserSessions:
-    """Starts, finds and ends them."""
+    """Starts, finds and ends sessions."""
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy
 
     def start(self, person: Person) -> BrowserSession:
-        """This person has just signed in."""
+        """Starts a session for a person who has just signed in."""
         return BrowserSession(person.username, person.events, self._tenancy.now())
 
     def of(self, request: Request) -> BrowserSession | None:
@@ -38,17 +39,17 @@ class BrowserSessions:
         return BrowserSession(**content) if content else None
 
     def keep(self, response: Response, session: BrowserSession) -> None:
-        """Makes the browser remember."""
+        """Sets the browser's cookie."""
         value = self._tenancy.tickets.seal("browser", asdict(session))
         self._tenancy.journal.secret(value)
         response.set_cookie(self._name, value, httponly=True, samesite="lax")
 
     def end(self, response: Response) -> None:
-        """Makes the browser forget."""
+        """Deletes the browser's cookie."""
         response.delete_cookie(self._name, httponly=True, samesite="lax")
 
     def hinted(self, hint: str) -> str:
-        """The username that a login_hint means: itself, or packed as in the id token's login_hint claim."""
+        """The username in a login_hint: plain, or packed as in the id token's login_hint claim."""
         if "@" in hint:
             return hint
         try:

@@ -17,7 +17,7 @@ _LONGEST = timedelta(days=366)
 
 
 def events_between(username: str, start: datetime, end: datetime) -> list[dict[str, Any]]:
-    """Graph events that touch the time between, in order. At most a year is looked at."""
+    """Graph events that overlap the given time, in order. Looks at one year at most."""
     end = min(end, start + _LONGEST)
     days = range((end.astimezone(UTC).date() - start.astimezone(UTC).date()).days + 1)
     dates = (start.astimezone(UTC).date() + timedelta(days=each) for each in days)

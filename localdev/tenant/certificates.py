@@ -1,4 +1,4 @@
-"""Certificates that an app proves itself with instead of a secret."""
+"""Certificates with which an app authenticates instead of a secret."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,14 +11,14 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class ClientCertificate:
-    """PEM texts, and the thumbprints as MSAL takes them (hexadecimal)."""
+    """PEM texts, and hexadecimal thumbprints as MSAL takes them."""
 
     private_key: str
     certificate: str
 
     @classmethod
     def make(cls, name: str) -> "ClientCertificate":
-        """A new self-signed one, good for a year."""
+        """Makes a self-signed certificate that is valid for one year."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         subject, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), datetime.now(UTC)
         certificate = (

@@ -1,4 +1,4 @@
-"""Who is asking: client secret (posted or basic), certificate assertion, federated credential, or a public client.
+"""Client authentication: secret (posted or basic), certificate assertion, federated credential, or a public client.
 
 Assertions: RFC 7523, and Microsoft's page "Microsoft identity platform application authentication certificate
 credentials".
@@ -31,7 +31,7 @@ class Presented:
 
 
 def read(form: Mapping[str, str], authorization: str) -> Presented:
-    """From the form, or from a Basic header (RFC 6749, 2.3.1)."""
+    """Reads it from the form or from a Basic header (RFC 6749, 2.3.1)."""
     kind, _, value = authorization.partition(" ")
     if kind.lower() == "basic":
         try:
@@ -46,7 +46,7 @@ def read(form: Mapping[str, str], authorization: str) -> Presented:
 
 
 def authenticate(tenancy: Tenancy, presented: Presented, *, tids: tuple[str, ...], audiences: set[str]) -> App:
-    """The client, proved. `audiences`: what an assertion may be meant for."""
+    """Returns the authenticated client. `audiences`: the audiences that an assertion may have."""
     app = tenancy.apps.get_in(presented.client_id, tids)
     if app.public:
         if presented.secret or presented.assertion:
@@ -83,7 +83,7 @@ def _decoded(tenancy: Tenancy, assertion: str, key: Any) -> dict[str, Any]:
                 assertion,
                 key,
                 algorithms=["RS256", "PS256"],
-                # Times are ours to check: the tenant has its own clock.
+                # We check the times ourselves: the tenant has its own clock.
                 options={
                     "require": ["exp"],
                     "verify_exp": False,

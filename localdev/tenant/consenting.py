@@ -1,4 +1,4 @@
-"""What a person has to allow before an app gets what it asked for."""
+"""What a person must consent to before an app gets what it asked for."""
 
 from localdev.tenant.apps import App
 from localdev.tenant.people import Person
@@ -7,19 +7,19 @@ from localdev.tenant.tenancy import Tenancy
 
 
 class Consenting:
-    """Compares what is asked with what was allowed; writes down what is allowed."""
+    """Compares requested scopes with consented ones, and records new consents."""
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy
 
     def missing(self, client_id: str, scope: str, person: Person, tid: str) -> bool:
-        """Whether anything asked for has not been allowed yet."""
+        """Whether a requested scope lacks consent."""
         asked = self._asked(client_id, scope)
         consents = self._tenancy.consents
         return any(keys - consents.of(app_id, person.oids[tid]) for app_id, keys in asked.items())
 
     def give(self, client_id: str, scope: str, person: Person, tid: str) -> None:
-        """The person accepts all of it."""
+        """Records that the person consents to all of it."""
         for app_id, keys in self._asked(client_id, scope).items():
             self._tenancy.consents.give(app_id, person.oids[tid], keys)
         if person.state == "consent_withdrawn":
@@ -38,7 +38,7 @@ class Consenting:
         )
 
     def _asked(self, client_id: str, scope: str) -> dict[str, set[str]]:
-        """Scope keys by client ID: those of the app itself, and of an API behind it whose known client it is."""
+        """Scope keys by client ID: the app's own, and those of an API that lists the app as a known client."""
         asked = self._tenancy.scopes.read(scope)
         app = self._tenancy.apps.get(client_id)
         keys = {client_id: set(asked.oidc) | {key for each in asked.api for key in self._keys(app, each)}}

@@ -9,7 +9,8 @@
     GET    /control/log, GET /control/people
     POST   /control/reset
 
-A browser page of another site can't reach it: changes need a JSON content type, which such a page may not send unasked.
+A browser page of another site can't reach it: changes need a JSON content type, which such a page may not send without
+a CORS preflight.
 """
 
 import json
@@ -27,7 +28,7 @@ from localdev.tenant.tenancy import Tenancy
 
 
 class Commands:
-    """What can be done to a tenant. ValueError for what makes no sense; EntraError for whom or what it doesn't know."""
+    """What can be done to a tenant. Raises ValueError for invalid values and EntraError for unknown people or apps."""
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy
@@ -64,7 +65,7 @@ class Commands:
         self._tenancy.faults.add(fault_from(values))
 
     def clear_faults(self) -> None:
-        """No fault is in force; who hangs is let go."""
+        """Removes all faults and resets the requests that hang."""
         self._tenancy.faults.clear()
 
     def change_settings(self, **changes: Any) -> dict[str, Any]:
@@ -81,11 +82,11 @@ class Commands:
         app.removed_from_tenants = set(changes.get("removed_from_tenants", app.removed_from_tenants))
 
     def log(self) -> dict[str, Any]:
-        """What the tenant did; see journal."""
+        """What the tenant has done; see journal."""
         return self._tenancy.journal.report()
 
     def reset(self) -> None:
-        """Back to the start; keys and secrets stay."""
+        """Resets everything but keys and secrets."""
         self._tenancy.forget()
 
     def _shown(self, username: str) -> dict[str, Any]:
@@ -95,7 +96,7 @@ class Commands:
 
 
 class Control:
-    """The handlers: a thin dress of HTTP over the commands."""
+    """The handlers: the commands over HTTP."""
 
     def __init__(self, commands: Commands) -> None:
         self._commands = commands

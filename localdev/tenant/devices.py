@@ -15,7 +15,7 @@ _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 
 @dataclass
 class Device:
-    """One device that waits. `sign_in` once somebody allowed it."""
+    """One device that waits. `sign_in` is set once a person has allowed it."""
 
     client_id: str
     tids: tuple[str, ...]
@@ -27,7 +27,7 @@ class Device:
 
 
 class Devices:
-    """Every device that waits, by its device code. `page` is where people type the code."""
+    """Every waiting device, by its device code. `page` is where people enter the user code."""
 
     def __init__(self, clock: Callable[[], float], settings: TenantSettings, journal: Journal) -> None:
         self._clock, self._settings, self._journal = clock, settings, journal
@@ -51,18 +51,18 @@ class Devices:
         }
 
     def waiting(self, user_code: str) -> Device | None:
-        """The device that shows this code and still waits; None otherwise."""
+        """The waiting device that shows this code, or None."""
         wanted = user_code.strip().upper()
         found = (each for each in self._devices.values() if each.user_code == wanted and each.sign_in is None)
         return next((each for each in found if not each.declined and each.expires > self._clock()), None)
 
     def peek(self, device_code: str) -> SignIn | None:
-        """Who allowed it."""
+        """The sign-in of the person who allowed it."""
         device = self._devices.get(device_code)
         return device.sign_in if device else None
 
     def redeem(self, device_code: str, client_id: str) -> SignIn:
-        """The sign-in, once; EntraError while there is none."""
+        """Returns the sign-in, once. Raises EntraError while there is none."""
         device = self._devices.get(device_code)
         if device is None or device.client_id != client_id:
             raise refuse(70018)

@@ -11,7 +11,7 @@ from localdev.tenant.people import ORGANISATIONS, tenants_of
 from localdev.tenant.tenancy import Tenancy
 from localdev.tenant.token_endpoint import refusal
 
-# People of this domain sign in elsewhere, as far as the user realm endpoint is concerned.
+# The user realm endpoint says that people of this domain sign in elsewhere.
 FEDERATED_DOMAIN = "adatum.example"
 
 
@@ -61,7 +61,7 @@ class Discovery:
 
     def _entra(self, segment: str) -> dict[str, Any]:
         tids = tenants_of(segment)
-        # For one tenant Entra answers with its GUID, however it was named; for common with a placeholder.
+        # Entra answers with the tenant's GUID, whatever name was used, and with a placeholder for common.
         name, shown = (tids[0], tids[0]) if len(tids) == 1 else (segment.lower(), "{tenantid}")
         back, page = self._tenancy.back, self._tenancy.page
         return _claims() | {

@@ -1,4 +1,4 @@
-"""base64url without padding, as every token format writes it (RFC 7515, appendix C)."""
+"""base64url without padding, as token formats use it (RFC 7515, appendix C)."""
 
 import base64
 import json

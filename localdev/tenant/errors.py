@@ -1,4 +1,4 @@
-"""Refusals as Entra words them: an AADSTS code, an OAuth error, sometimes a suberror and claims.
+"""Refusals in Entra's words: an AADSTS code, an OAuth error, sometimes a suberror and claims.
 
     EntraError      one refusal; every protocol module raises it, the endpoints turn it into an answer
 
@@ -18,7 +18,7 @@ _POLICY = json.dumps(
 
 @dataclass(frozen=True)
 class Kind:
-    """What goes with a code."""
+    """What belongs to a code."""
 
     error: str
     text: str
@@ -120,12 +120,12 @@ class EntraError(Exception):
         return f"AADSTS{self.code}: {self.text}"
 
     def described(self, *, now: float, correlation_id: str) -> str:
-        """The text with the three identifiers that Entra appends."""
+        """The description with the three identifiers that Entra appends."""
         stamp = _stamp(now)
         return f"{self} Trace ID: {self.trace_id} Correlation ID: {correlation_id} Timestamp: {stamp}"
 
     def body(self, *, now: float, correlation_id: str, base: str) -> dict[str, Any]:
-        """The token endpoint's JSON; `base` is the URL that error_uri hangs on."""
+        """The token endpoint's JSON. `base` is the URL that error_uri starts with."""
         extras = {"suberror": self.suberror, "claims": self.claims}
         return {
             "error": self.error,

@@ -1,7 +1,7 @@
-"""Misbehaviour on request: what an endpoint does instead of answering, and how that looks on the wire.
+"""Faults on request: what an endpoint does instead of answering, and how that looks on the wire.
 
 A fault of a *_midway kind or `truncated` lets the endpoint do its work first (a code is spent, a refresh token rotated)
-and breaks the answer; every other kind comes instead of the work.
+and then breaks the answer. Every other kind replaces the work.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ PLACES = ("token", "discovery", "keys", "graph", "userrealm")
 INSTEAD = ("throttle", "status", "hang", "reset", "html", "empty", "oauth_error")
 AFTERWARDS = ("hang_midway", "reset_midway", "truncated")
 KINDS = INSTEAD + AFTERWARDS
-# An RST instead of a FIN: linger on, for zero seconds. Windows has two shorts there.
+# An RST instead of a FIN: SO_LINGER on, zero seconds. On Windows the two fields are shorts.
 _LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 _TICK = 0.02
 _HTML = "<!DOCTYPE html><title>Gateway</title><h1>The gateway could not reach the service</h1>"
@@ -28,7 +28,7 @@ _HTML = "<!DOCTYPE html><title>Gateway</title><h1>The gateway could not reach th
 
 @dataclass(eq=False)
 class Fault:
-    """One misbehaviour. `times` None: until cleared. `username`, `grant`: only for this person, this grant type."""
+    """One fault. `times` None: until cleared. `username`, `grant`: only for this person or this grant type."""
 
     where: str
     kind: str
@@ -47,39 +47,39 @@ class Fault:
             raise ValueError("kind status needs a status")
 
     def hits(self, where: str, username: str | None, grant: str | None) -> bool:
-        """Whether it is meant for this request."""
+        """Whether it applies to this request."""
         person = self.username is None or (username or "").lower() == self.username.lower()
         return self.where == where and person and self.grant in (None, grant)
 
 
 class Faults:
-    """The faults in force; the oldest that hits is the one that happens."""
+    """The faults in force. The oldest one that applies happens."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self.stopping = False
 
     def start(self) -> None:
-        """The server is there; faults may happen."""
+        """Called when the server has started: faults may happen now."""
         self.stopping = False
 
     def add(self, fault: Fault) -> None:
-        """From now on it happens."""
+        """Puts a fault in force."""
         self._faults.append(fault)
 
     def clear(self) -> None:
-        """None happens any more, and who hangs is let go."""
+        """Removes all faults and resets the requests that hang."""
         for fault in self._faults:
             fault.lifted = True
         self._faults.clear()
 
     def stop(self) -> None:
-        """The server is going away: who hangs is let go, for good."""
+        """Called when the server stops: resets the requests that hang, for good."""
         self.stopping = True
         self.clear()
 
     def take(self, where: str, username: str | None = None, grant: str | None = None) -> Fault | None:
-        """The fault that happens to this request, if any; counts it."""
+        """Returns and counts the fault that happens to this request, or None."""
         fault = next((each for each in self._faults if each.hits(where, username, grant)), None)
         if fault and fault.times is not None:
             fault.times -= 1
@@ -88,7 +88,7 @@ class Faults:
         return fault
 
     def answer(self, fault: Fault | None, work: Callable[[], Response]) -> Response:
-        """What the endpoint sends: `work()` undisturbed, broken, or something else instead."""
+        """Returns what the endpoint sends: the result of `work()`, whole or broken, or something else instead."""
         if fault is None:
             return work()
         if fault.kind == "truncated":
@@ -101,14 +101,14 @@ class Faults:
 
 
 class Broken(Response):
-    """An answer that stops: at once, or in its middle; by silence, or by a reset of the connection."""
+    """An answer that breaks off at once or half-way, by silence or by a reset of the connection."""
 
     def __init__(self, faults: Faults, fault: Fault, inner: Response | None) -> None:
         super().__init__()
         self._faults, self._fault, self._inner = faults, fault, inner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Sends half of the inner answer, if there is one, and breaks off."""
+        """Sends half of the inner answer, if there is one, and stops."""
         if self._inner is not None:
             half = bytes(self._inner.body)[: len(self._inner.body) // 2]
             start = {"type": "http.response.start", "status": self._inner.status_code}
@@ -163,7 +163,7 @@ def _error(where: str, status: int) -> dict[str, Any]:
 
 
 def fault_from(values: dict[str, Any]) -> Fault:
-    """A fault from JSON. ValueError says what is wrong with it."""
+    """Reads a fault from JSON. Raises ValueError with what is wrong."""
     try:
         return Fault(**values)
     except TypeError as error:

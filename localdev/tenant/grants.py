@@ -1,4 +1,4 @@
-"""What can be traded for tokens: authorization codes (once, ten minutes) and refresh tokens."""
+"""What can be redeemed for tokens: authorization codes (once, within ten minutes) and refresh tokens."""
 
 import secrets
 import uuid
@@ -36,7 +36,7 @@ class SignIn:
 
 @dataclass
 class Code:
-    """An authorization code's other half."""
+    """What an authorization code stands for."""
 
     sign_in: SignIn
     redirect_uri: str
@@ -46,7 +46,7 @@ class Code:
 
 
 class Codes:
-    """Authorization codes, in memory: nobody expects one to survive a restart."""
+    """Authorization codes, in memory: none needs to survive a restart."""
 
     def __init__(self, clock: Callable[[], float], settings: TenantSettings, journal: Journal) -> None:
         self._clock, self._settings, self._journal = clock, settings, journal
@@ -55,7 +55,7 @@ class Codes:
     def issue(self, sign_in: SignIn, redirect_uri: str, challenge: str) -> str:
         """A new code."""
         now = self._clock()
-        # Spent ones are kept a while, so that a replay is told apart from nonsense.
+        # Used codes are kept for a while, so that a replay differs from an unknown code.
         self._codes = {text: code for text, code in self._codes.items() if code.expires + 3600 > now}
         text = "1.AX" + secrets.token_urlsafe(48)
         self._codes[text] = Code(sign_in, redirect_uri, challenge, now + self._settings.code_lifetime)
@@ -63,12 +63,13 @@ class Codes:
         return self._journal.issued("code", text, username=sign_in.username, at=now)
 
     def peek(self, text: str) -> SignIn | None:
-        """Whose code it is."""
+        """The sign-in that a code belongs to."""
         code = self._codes.get(text)
         return code.sign_in if code else None
 
     def take(self, text: str, client_id: str) -> Code:
-        """The code, if it is good and this client's. It isn't spent yet: `spend` it when all else is right."""
+        """Returns the code if it is valid and this client's. It is not used up yet: call `spend` when all else is
+        right."""
         code = self._codes.get(text)
         if code is None:
             raise refuse(9002313)
@@ -104,12 +105,13 @@ class RefreshTokens:
         return self._journal.issued("refresh_token", token, username=sign_in.username, at=now)
 
     def open(self, token: str) -> SignIn | None:
-        """Whose it is; None for what is no refresh token of ours. Says nothing about whether it is still good."""
+        """The sign-in of a refresh token, or None for anything else. Does not check whether the token is still
+        valid."""
         content = self._tickets.open("refresh", token.removeprefix("1.AQ."))
         return SignIn(**content) if content is not None else None
 
     def redeem(self, sign_in: SignIn) -> SignIn:
-        """The sign-in to issue the next refresh token for. Under strict rotation a second use revokes the family."""
+        """The sign-in to issue the next refresh token for. Under strict rotation, a second use revokes the family."""
         if self._settings.refresh_token_lifetime < self._clock() - sign_in.issued:
             raise refuse(700082)
         newest = self._families.get(sign_in.family, 0)
@@ -128,6 +130,6 @@ class RefreshTokens:
             raise refuse(70000, reason="it was redeemed before")
 
     def forget(self) -> None:
-        """No family has been revoked or advanced."""
+        """Forgets which families were revoked or advanced."""
         self._families.clear()
         self._save(self._families)

@@ -1,4 +1,4 @@
-"""A small Microsoft Graph: the signed-in person's profile, photo and calendar, for whoever brings a good access token.
+"""A small Microsoft Graph: profile, photo and calendar of the person whom an access token is for.
 
 Refusals have Graph's shape. The challenges of continuous access evaluation: Microsoft's page "Claims challenges, claims
 requests, and client capabilities".
@@ -29,7 +29,7 @@ _DEFAULT_FIELDS = (
 
 
 class GraphError(Exception):
-    """Graph says no."""
+    """A refusal by Graph."""
 
     def __init__(self, status: int, code: str, message: str, challenge: str = "") -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class Graph:
         return self._counted(request, _CALENDARS, self._events)
 
     async def unknown(self, request: Request) -> Response:
-        """Any other path: the sample knows no more of Graph."""
+        """Any other path: 404. The sample has nothing else of Graph."""
         return self._counted(request, (), self._missing)
 
     def _counted(
@@ -79,7 +79,7 @@ class Graph:
         return answer
 
     def _identified(self, request: Request, scopes: tuple[str, ...]) -> tuple[Person | None, str, Response | None]:
-        """Who is asking and in which tenant, or else the refusal."""
+        """Returns the caller and the tenant, or the refusal."""
         try:
             person, claims = self._bearer(request)
         except GraphError as error:
@@ -116,7 +116,7 @@ class Graph:
         return person, claims
 
     def _check_standing(self, person: Person, claims: dict[str, Any]) -> None:
-        """Continuous access evaluation: only clients that say they understand it are challenged."""
+        """Continuous access evaluation: challenges only clients that say they understand it."""
         if "xms_cc" in claims and claims["xms_events"] < person.challenged_at:
             wanted = {"access_token": {"nbf": {"essential": True, "value": str(int(person.event_time))}}}
             packed = base64.b64encode(json.dumps(wanted).encode()).decode()

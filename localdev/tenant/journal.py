@@ -1,4 +1,4 @@
-"""What the tenant did: counts for the control API, and every secret it ever gave away, for leak tests."""
+"""What the tenant has done: counts for the control API, and every secret that it issued, for leak tests."""
 
 from collections import Counter, deque
 from typing import Any
@@ -20,7 +20,7 @@ KEPT = 1000
 
 
 class Journal:
-    """Counts in all, by person and by Graph path. `keep_secrets=False` for a long life: they add up."""
+    """Counts in total, by person and by Graph path. Use `keep_secrets=False` in a long-lived tenant: secrets add up."""
 
     def __init__(self, *, keep_secrets: bool = True) -> None:
         self._keep_secrets = keep_secrets
@@ -28,7 +28,7 @@ class Journal:
         self.clear()
 
     def clear(self) -> None:
-        """Starts counting anew. The secrets stay known: they are still out there."""
+        """Resets the counts. The secrets stay known, because they may still be in use."""
         self._totals: Counter[str] = Counter()
         self._by_person: dict[str, Counter[str]] = {}
         self._graph: dict[str, Counter[str]] = {"by_path": Counter(), "by_status": Counter(), "by_person": Counter()}
@@ -38,18 +38,18 @@ class Journal:
         self._in_flight = self._peak = 0
 
     def count(self, what: str, username: str | None = None) -> None:
-        """One more of `what`, for this person too when known."""
+        """Counts one more of `what`, also for this person if known."""
         self._totals[what] += 1
         if username:
             self._by_person.setdefault(username, Counter())[what] += 1
 
     def refused(self, code: int, grant: str, username: str | None, *, at: float) -> None:
-        """The token endpoint said no."""
+        """Counts a refusal by the token endpoint."""
         self.count("refused", username)
         self._refusals.append({"code": code, "grant": grant, "username": username, "at": at})
 
     def issued(self, kind: str, secret: str, **facts: Any) -> str:
-        """Remembers that `secret` was given away (kinds: code, access_token, …) and returns it."""
+        """Remembers that `secret` was issued (kinds: code, access_token, …) and returns it."""
         self.secret(secret)
         self._tokens.append({"kind": kind, **facts})
         return secret
@@ -64,20 +64,20 @@ class Journal:
         return set(self._secrets)
 
     def graph(self, path: str, status: int, seconds: float, username: str | None) -> None:
-        """Graph answered."""
+        """Counts an answer of Graph."""
         self._graph["by_path"][path] += 1
         self._graph["by_status"][str(status)] += 1
         self._graph["by_person"][username or "nobody"] += 1
         self._graph_seconds += seconds
 
     def enter(self) -> None:
-        """A token request begins."""
+        """Notes that a token request begins."""
         self.count("token_requests")
         self._in_flight += 1
         self._peak = max(self._peak, self._in_flight)
 
     def leave(self) -> None:
-        """It is over."""
+        """Notes that a token request ends."""
         self._in_flight -= 1
 
     def report(self) -> dict[str, Any]:

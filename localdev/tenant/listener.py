@@ -29,7 +29,7 @@ class Door:
 
 
 class Wire(H11Protocol):
-    """Shows the app its connection, so that a fault can reset it."""
+    """Gives the app access to its connection, so that a fault can reset it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the base class
         """Called by asyncio."""
@@ -43,7 +43,7 @@ class Wire(H11Protocol):
 
 
 class Listener:
-    """A thread with an event loop and a server for each door. `before_stop` runs in it when it ends."""
+    """A thread with an event loop and one server per door. `before_stop` runs in the thread before it ends."""
 
     def __init__(self, doors: list[Door], before_stop: Callable[[], None]) -> None:
         self._servers = [(uvicorn.Server(_config(door)), door.sockets) for door in doors]
@@ -66,7 +66,7 @@ class Listener:
         self._thread.join()
 
     def call(self, work: Callable[[], _T]) -> _T:
-        """Runs `work` in the thread, so that nothing else runs there meanwhile, and returns its result."""
+        """Runs `work` in the thread, where nothing else runs at the same time, and returns its result."""
         result: Future[_T] = Future()
 
         def run() -> None:
@@ -79,7 +79,7 @@ class Listener:
         return result.result(timeout=60)
 
     def open_requests(self) -> int:
-        """How many requests are being answered; call it in the thread."""
+        """How many requests are being answered. Call it in the thread."""
         return sum(len(server.server_state.tasks) for server, _ in self._servers)
 
     def _live(self) -> None:
@@ -105,14 +105,14 @@ def bind(port: int) -> list[socket.socket]:
     """Listening sockets on the loopback addresses; port 0 takes a free one. OSError when the port is in use."""
     first = _socket(socket.AF_INET, "127.0.0.1", port)
     try:
-        # "localhost" is looked up as ::1 first in places; without this, such a client waits before it tries 127.0.0.1.
+        # Some clients try ::1 first for "localhost". Without this they wait before they try 127.0.0.1.
         return [first, _socket(socket.AF_INET6, "::1", first.getsockname()[1])]
     except OSError:
         return [first]
 
 
 def _socket(family: socket.AddressFamily, address: str, port: int) -> socket.socket:
-    # asyncio turns Nagle's algorithm off only where the protocol is named; with it, each answer waits 40 ms.
+    # asyncio turns off Nagle's algorithm only where the protocol is named. Otherwise each answer waits 40 ms.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":  # on Windows the same option would let others share the port

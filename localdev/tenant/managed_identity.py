@@ -21,7 +21,7 @@ class ManagedIdentity:
         self._tenancy = tenancy
 
     async def token(self, request: Request) -> Response:
-        """GET /managed-identity/token?resource=…, with the header that only the app's environment knows."""
+        """GET /managed-identity/token?resource=…, with the header whose value only the app's environment has."""
         workloads = self._tenancy.workloads
         presented = request.headers.get("x-identity-header", "")
         if not secrets.compare_digest(presented.encode(), workloads.header.encode()):

@@ -1,4 +1,4 @@
-"""What the sample tenant keeps over a restart: one JSON file, replaced as a whole."""
+"""What the sample tenant keeps across restarts: one JSON file, always replaced as a whole."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 
 class Memory:
-    """A dict in `folder`/tenant.json; without a folder it lives as long as the object. Makes its secrets itself."""
+    """A dict in `folder`/tenant.json; without a folder it lives as long as the object. It makes its own secrets."""
 
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / "tenant.json" if folder else None
@@ -23,7 +23,7 @@ class Memory:
             self.save(**fresh)
 
     def save(self, **changes: Any) -> None:
-        """Takes over the changes, on disk too."""
+        """Stores the changes, also on disk."""
         self.values.update(changes)
         if self._path is None:
             return

@@ -1,6 +1,6 @@
-"""The few pages that people see at the sample tenant. Plain HTML: forms, buttons, no script but one.
+"""The pages that people see at the sample tenant. Plain HTML with forms and buttons, and one script.
 
-Whoever drives them by program posts the hidden fields back with one more field:
+A program posts the hidden fields back with one more field:
 
     choose a person      POST <form action>  flow, username
     consent              POST <form action>  flow, answer=accept | cancel
@@ -34,7 +34,7 @@ def _hash(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-# No form-action: browsers hold redirects after a form against it, and the app's callback is such a redirect.
+# No form-action: browsers apply it to redirects after a form too, and the app's callback is such a redirect.
 # The referrer policy is the strictest that leaves a form post its Origin header.
 _HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; style-src {_hash(_STYLE)}; script-src {_hash(_SUBMIT)}; "
@@ -56,7 +56,7 @@ def page(title: str, body: str, status: int = 200) -> HTMLResponse:
 
 
 def choose_person(people: Iterable[Person], *, action: str, flow: str, app_name: str, hint: str = "") -> HTMLResponse:
-    """One button a person, and a field for a username."""
+    """One button per person, and a field for a username."""
     known = sorted(people, key=lambda person: person.username.lower() != hint.lower())
     buttons = "".join(_person(person) for person in known)
     body = (
@@ -74,7 +74,7 @@ def choose_person(people: Iterable[Person], *, action: str, flow: str, app_name:
 
 
 def consent(person: Person, words: Iterable[str], *, action: str, flow: str, app_name: str) -> HTMLResponse:
-    """What the app wants to be allowed, and two buttons."""
+    """The permissions that the app asks for, and two buttons."""
     wishes = "".join(f"<li>{escape(each)}</li>" for each in dict.fromkeys(words))
     buttons = '<button name="answer" value="accept">Accept</button><button name="answer" value="cancel">Cancel</button>'
     body = f"<p>{escape(person.username)}</p><p>{escape(app_name)} would like to:</p><ul>{wishes}</ul>"
@@ -92,12 +92,12 @@ def enter_code(user_code: str = "", notice: str = "") -> HTMLResponse:
 
 
 def problem(text: str, status: int = 400) -> HTMLResponse:
-    """Something that can't go on, and has nowhere to redirect to."""
+    """An error that can't be returned by a redirect."""
     return page("We could not sign you in", f'<p role="alert">{escape(text)}</p>', status)
 
 
 def post_back(uri: str, values: dict[str, str]) -> HTMLResponse:
-    """response_mode=form_post: posts by itself, or by its button where scripts are off."""
+    """response_mode=form_post: the form posts itself, or by its button where scripts are off."""
     fields = "".join(_hidden(name, value) for name, value in values.items())
     form = f'<form method="post" action="{escape(uri)}">{fields}<button>Continue</button></form>'
     return page("Signing in", form + f"<script>{_SUBMIT}</script>")

@@ -1,4 +1,4 @@
-"""The sample directory: two organisations and the people in them, with what has happened to each.
+"""The sample directory: two organisations, their people, and what has happened to each person.
 
 A person has a home organisation and may be a guest in others, with an object ID in each. What an administrator does
 to a person is a numbered event: tokens carry the number that was current when they were issued, so that "issued before
@@ -15,9 +15,9 @@ from localdev.tenant.errors import refuse
 OPERATOR_ROLE = "Understudy.Operator"
 _NAMESPACE = uuid.UUID("6d1f4c55-0a5b-5f3e-9a5e-0f4cf0f6b001")
 
-# What stops tokens issued before the event, by the AADSTS code that says so; an interactive sign-in gets past it.
+# States that stop tokens issued before the event, with their AADSTS code. An interactive sign-in ends them.
 BARRING = {"require_mfa": 50076, "mfa_enrolment": 50079, "revoked": 50173, "expired": 70043, "inactive": 700082}
-# What stops every token and every sign-in until an administrator lifts it.
+# States that stop every token and every sign-in until an administrator lifts them.
 STANDING = {"disabled": 50057, "conditional_access": 53003}
 OTHER = ("consent_withdrawn", "continuous_access")
 STATES = (*BARRING, *STANDING, *OTHER)
@@ -39,7 +39,7 @@ ORGANISATIONS = (CONTOSO, FABRIKAM)
 
 @dataclass
 class Person:
-    """Somebody who can sign in. `oids` holds their object ID by tenant ID; the first is their home."""
+    """A person who can sign in. `oids` has their object ID by tenant ID; the first is their home."""
 
     username: str
     name: str
@@ -62,7 +62,7 @@ class Person:
 
     @property
     def subject(self) -> str:
-        """Who they are to a plain OpenID provider, which knows no tenants."""
+        """Their subject at the plain OpenID provider, which has no tenants."""
         return str(uuid.uuid5(_NAMESPACE, f"subject {self.username}"))
 
     def happen(self, state: str | None, *, now: float, challenge: bool = False) -> None:
@@ -79,7 +79,7 @@ class Person:
             self.challenged_at = self.events
 
     def check_may_sign_in(self) -> None:
-        """Raises EntraError when not even an interactive sign-in gets them in."""
+        """Raises EntraError when not even an interactive sign-in is possible."""
         if self.state in STANDING:
             raise refuse(STANDING[self.state])
 
@@ -90,22 +90,22 @@ class Person:
             raise refuse(self.barred_as)
 
     def check_no_page_needed(self) -> None:
-        """Raises EntraError when only a browser gets them in: multi-factor authentication has been asked for."""
+        """Raises EntraError when only a browser sign-in is possible: multi-factor authentication is required."""
         if self.barred_at and self.barred_as in (BARRING["require_mfa"], BARRING["mfa_enrolment"]):
             raise refuse(self.barred_as)
 
     def signed_in(self) -> None:
-        """They have just signed in by hand: what that mends is mended. Consent is given on its own page."""
+        """They have just signed in interactively: ends the states that this ends. Consent has its own page."""
         if self.state in BARRING or self.state == "continuous_access":
             self.state = None
 
     def memory(self) -> dict[str, Any]:
-        """What must outlive a restart, as JSON."""
+        """What must survive a restart, as JSON."""
         names = ("state", "events", "barred_at", "barred_as", "challenged_at", "event_time", "roles", "profile")
         return {name: getattr(self, name) for name in names}
 
     def recall(self, memory: dict[str, Any]) -> None:
-        """Takes over what `memory()` gave."""
+        """Restores what `memory()` returned."""
         for name, value in memory.items():
             setattr(self, name, value)
 
@@ -119,7 +119,7 @@ class People:
         self.reset()
 
     def reset(self) -> None:
-        """The sample people, as new, and nobody else."""
+        """Restores the sample people and removes everybody else."""
         self._people.clear()
         self._subjects.clear()
         for person in _sample():
@@ -139,7 +139,7 @@ class People:
         return self._people.get(username.strip().lower())
 
     def get(self, username: str) -> Person:
-        """The person; AADSTS50034 when there is none."""
+        """Returns the person. Raises AADSTS50034 when there is none."""
         person = self.find(username)
         if person is None:
             raise refuse(50034, username=username)
@@ -150,7 +150,7 @@ class People:
         return self._subjects.get(subject)
 
     def of(self, tids: tuple[str, ...]) -> list[Person]:
-        """Who can sign in to these tenants: with one tenant guests too, with several everybody at home."""
+        """Who can sign in to these tenants: with one tenant also its guests, with several only people at home there."""
         if len(tids) == 1:
             return [person for person in self if tids[0] in person.oids]
         return [person for person in self if person.home in tids]
@@ -182,7 +182,7 @@ def make(
     roles: tuple[str, ...] = (),
     photo: bool = False,
 ) -> Person:
-    """A person whose IDs follow from their username; their organisation from its domain."""
+    """Makes a person. The IDs follow from the username, the organisation from its domain."""
     home = next(each for each in ORGANISATIONS if username.lower().endswith("@" + each.domain))
     tenants = [home] + ([guest_of] if guest_of else [])
     oids = {each.tid: str(uuid.uuid5(_NAMESPACE, f"{username} in {each.tid}")) for each in tenants}

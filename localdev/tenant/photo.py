@@ -1,4 +1,4 @@
-"""A small portrait for a sample person, in a colour of their own, as PNG (RFC 2083), without an image library."""
+"""A small portrait of a sample person as PNG (RFC 2083), without an image library. Each person has another colour."""
 
 import colorsys
 import hashlib

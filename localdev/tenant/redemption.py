@@ -46,13 +46,14 @@ class TokenRequest:
 
 
 class Redemption:
-    """Each method takes a request with its grant type and gives the answer's JSON, or raises EntraError."""
+    """Each method takes a request of its grant type and returns the answer's JSON, or raises EntraError."""
 
     def __init__(self, tenancy: Tenancy) -> None:
         self._tenancy = tenancy
 
     def code(self, request: TokenRequest) -> dict[str, Any]:
-        """An authorization code: once, by the same client, to the same redirect URI, with the PKCE verifier."""
+        """Redeems an authorization code: once, by the same client, for the same redirect URI, with the PKCE
+        verifier."""
         code = self._tenancy.codes.take(request.need("code"), request.app.client_id)
         if code.redirect_uri != request.form.get("redirect_uri", ""):
             raise refuse(500112, given=request.form.get("redirect_uri", ""))
@@ -62,7 +63,7 @@ class Redemption:
         return self._counted("codes_redeemed", sign_in, self._first_answer(request, sign_in))
 
     def refresh_token(self, request: TokenRequest) -> dict[str, Any]:
-        """A refresh token: of the same client. Nothing is rotated unless everything is right."""
+        """Redeems a refresh token of the same client. Rotates nothing unless everything is right."""
         held = self._tenancy.refresh_tokens.open(request.need("refresh_token"))
         if held is None:
             raise refuse(9002313)
@@ -77,13 +78,13 @@ class Redemption:
         return self._counted("refresh_tokens_redeemed", sign_in, body)
 
     def device_code(self, request: TokenRequest) -> dict[str, Any]:
-        """A device code, once somebody has allowed it in a browser."""
+        """Redeems a device code once a person has allowed it in a browser."""
         sign_in = self._tenancy.devices.redeem(request.need("device_code"), request.app.client_id)
         sign_in = self._standing(request, sign_in)
         return self._counted("device_codes_redeemed", sign_in, self._first_answer(request, sign_in))
 
     def password(self, request: TokenRequest) -> dict[str, Any]:
-        """A username and password. Consent must have been given before; a policy that needs a page refuses."""
+        """Checks a username and password. Consent must exist already; a policy that needs a page refuses."""
         if request.segment in ("common", "consumers"):
             raise refuse(90010)
         person = self._tenancy.people.get(request.need("username"))
@@ -103,7 +104,7 @@ class Redemption:
         return self._counted("passwords_redeemed", sign_in, self._first_answer(request, sign_in))
 
     def on_behalf_of(self, request: TokenRequest) -> dict[str, Any]:
-        """An access token for the app's own API, traded for one for Graph by the app itself."""
+        """Exchanges an access token for the app's own API for a Graph token, on behalf of the person."""
         if request.need("requested_token_use") != "on_behalf_of":
             raise refuse(9002313)
         if request.app.public:
@@ -125,7 +126,7 @@ class Redemption:
         return self._counted("on_behalf_of_redeemed", sign_in, self._first_answer(request, sign_in))
 
     def client_credentials(self, _: TokenRequest) -> dict[str, Any]:
-        """Never: the app has delegated permissions only."""
+        """Always refuses: the app has delegated permissions only."""
         raise refuse(70001)
 
     def _assertion(self, request: TokenRequest) -> dict[str, Any]:
@@ -139,7 +140,7 @@ class Redemption:
         return claims
 
     def _standing(self, request: TokenRequest, sign_in: SignIn) -> SignIn:
-        """The sign-in in the request's tenant, if the person still stands by it and it belongs to this provider."""
+        """The sign-in in the request's tenant, if it is still valid for the person and belongs to this provider."""
         person = self._tenancy.people.get(sign_in.username)
         if sign_in.provider != request.provider:
             raise refuse(70000, reason="it was issued by another provider")

@@ -18,13 +18,13 @@ from localdev.tenant.managed_identity import ManagedIdentity
 from localdev.tenant.tenancy import Tenancy
 from localdev.tenant.token_endpoint import TokenEndpoint
 
-# A page of another site whose name points to this machine is not let in.
+# Requests with another host name are refused, also when that name points to this machine.
 _LOCAL_ONLY = [Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"], www_redirect=False)]
 _EVERY_METHOD = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
 
 def back_channel(tenancy: Tenancy) -> Starlette:
-    """What programs talk to."""
+    """The routes for programs."""
     discovery, endpoint = Discovery(tenancy), TokenEndpoint(tenancy)
     routes = [
         Route("/oidc/.well-known/openid-configuration", discovery.oidc_configuration),
@@ -41,7 +41,7 @@ def back_channel(tenancy: Tenancy) -> Starlette:
 
 
 def front(tenancy: Tenancy, commands: Commands) -> Starlette:
-    """What people's browsers talk to; Graph and the control API share the address."""
+    """The routes for browsers. Graph and the control API share their address."""
     routes = [Route("/", _home), *_sign_in(tenancy), *_graph(tenancy), *_control(commands)]
     routes.append(Route("/managed-identity/token", ManagedIdentity(tenancy).token))
     return Starlette(routes=routes, middleware=_LOCAL_ONLY)

@@ -1,4 +1,4 @@
-"""Scopes: which resource one belongs to, what it says to a person, how an answer spells it."""
+"""Scopes: the resource of a scope, its words for a person, and its spelling in an answer."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -49,12 +49,12 @@ class Scope:
 
     @property
     def key(self) -> str:
-        """How consent to it is kept, however it was spelt."""
+        """The key under which consent is stored, whatever the spelling."""
         return f"{self.resource}/{self.name}"
 
     @property
     def words(self) -> str:
-        """What a person reads on the consent page."""
+        """The text on the consent page."""
         return ON_GRAPH.get(self.name, "Act for you at this app's own API")
 
 
@@ -71,7 +71,7 @@ class Asked:
         return set(self.oidc) | {scope.key for scope in self.api}
 
     def resource(self) -> str:
-        """The one resource that a token request is about; Graph when it names none, AADSTS28000 when several."""
+        """The one resource of a token request: Graph when it names none. Raises AADSTS28000 when it names several."""
         resources = {scope.resource for scope in self.api} or {GRAPH}
         if len(resources) > 1:
             raise refuse(28000)

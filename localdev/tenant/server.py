@@ -24,12 +24,12 @@ class SampleTenant:
     """Serves from its own thread between `start` and `stop`, or inside `with`. Any thread may call its methods.
 
     Args:
-        state: folder in which keys, secrets, consents and people's states outlive the object; None: memory only.
+        state: folder that keeps keys, secrets, consents and people's states; None: memory only.
         tls: files to serve with; None: made in `state`, or in a temporary folder.
         port, page_port: https and http port; 0 takes a free one.
         clock: the time in seconds since 1970; tests pass their own.
         redirect_uris: further ones of the web app, beside http://localhost:<any>/signin/callback.
-        keep_secrets: remember every secret ever issued, for `issued_secrets`; False for a long life.
+        keep_secrets: remember every issued secret for `issued_secrets`; False in a long-lived tenant.
     """
 
     client_id = WEB_CLIENT_ID
@@ -71,7 +71,7 @@ class SampleTenant:
         self._listener.start()
 
     def stop(self) -> None:
-        """Returns when every connection is closed. Whatever hangs is let go."""
+        """Returns when every connection is closed. Requests that hang are reset."""
         if self._listener:
             self._listener.stop()
             self._listener = None
@@ -88,7 +88,7 @@ class SampleTenant:
     ) -> None:
         self.stop()
 
-    # Where it is, and what an app has to be told.
+    # Where it is, and which settings an app needs.
 
     @property
     def authority(self) -> str:
@@ -138,7 +138,7 @@ class SampleTenant:
             "REQUESTS_CA_BUNDLE": str(self.ca_bundle),
         }
 
-    # Misbehaviour: as the control API (see control).
+    # Faults: as in the control API (see control).
 
     def change_person(self, username: str, **changes: Any) -> dict[str, Any]:
         """`state` (see people.STATES; None undoes all), `continuous_access`, `roles`, `profile`."""
@@ -157,7 +157,7 @@ class SampleTenant:
         self._do(lambda: self._commands.add_fault(where=where, kind=kind, **facts))
 
     def clear_faults(self) -> None:
-        """No fault is in force; who hangs is let go."""
+        """Removes all faults and resets the requests that hang."""
         self._do(self._commands.clear_faults)
 
     def change_settings(self, **changes: Any) -> dict[str, Any]:
@@ -177,11 +177,11 @@ class SampleTenant:
         self._do(self._commands.reset)
 
     def issued_secrets(self) -> set[str]:
-        """Every code, token, cookie and secret that was ever given away."""
+        """Every code, token, cookie and secret that was issued."""
         return self._do(self._tenancy.journal.secrets)
 
     def open_requests(self) -> int:
-        """How many requests are being answered at this moment, those that hang among them."""
+        """How many requests are being answered now, including those that hang."""
         return self._do(self._listener.open_requests) if self._listener else 0
 
     # Credentials other than the secret.
@@ -198,7 +198,7 @@ class SampleTenant:
         self._do(lambda: self._tenancy.apps.web.certificates.append(parsed))
 
     def managed_identity_assertion(self, **changes: Any) -> str:
-        """What a managed identity presents for the web app; `changes` replace claims, for evil ones."""
+        """What a managed identity presents for the web app. `changes` replaces claims, for forged ones."""
         return self._do(lambda: self._tenancy.workloads.assertion(now=self._tenancy.now(), **changes))
 
     def managed_identity_environment(self) -> dict[str, str]:
@@ -207,7 +207,7 @@ class SampleTenant:
         return {"IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": self._tenancy.workloads.header}
 
     def sign(self, claims: dict[str, Any]) -> str:
-        """Any claims, signed with the tenant's key: for evil tokens."""
+        """Signs any claims with the tenant's key, for forged tokens."""
         return self._do(lambda: self._tenancy.signing.sign(claims))
 
     def _do(self, work: Callable[[], _T]) -> _T:

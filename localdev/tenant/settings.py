@@ -1,4 +1,4 @@
-"""How the tenant behaves as a whole; every value can be changed while it runs."""
+"""How the tenant behaves. Every value can be changed while it runs."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Literal
@@ -20,7 +20,7 @@ class TenantSettings:
     device_interval: int = 5
 
     def change(self, **changes: Any) -> None:
-        """Takes over new values, all or none. ValueError for a name or a value that makes no sense."""
+        """Takes new values, all or none. Raises ValueError for an unknown name or an invalid value."""
         known = {each.name for each in fields(self)}
         for name, value in changes.items():
             if name not in known or not _sensible(name, value):
@@ -29,7 +29,7 @@ class TenantSettings:
             setattr(self, name, value)
 
     def reset(self) -> None:
-        """Every value is its default again."""
+        """Restores every default."""
         self.__dict__.update(vars(TenantSettings()))
 
 

@@ -1,4 +1,4 @@
-"""The tenant's signing key: makes JWTs, publishes its public half, checks what it signed."""
+"""The tenant's signing key: makes and checks JWTs, and publishes its public half."""
 
 import hashlib
 from typing import Any
@@ -25,7 +25,7 @@ class SigningKey:
 
     @property
     def public_key(self) -> rsa.RSAPublicKey:
-        """What its JWTs are checked with."""
+        """The key that checks its JWTs."""
         return self._key.public_key()
 
     def sign(self, claims: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ class SigningKey:
         }
 
     def verified(self, token: str) -> dict[str, Any] | None:
-        """The claims if our key signed it; None otherwise. Times and audience are the caller's to check."""
+        """The claims if our key signed the token, or None. The caller checks times and audience."""
         try:
             return dict(
                 jwt.decode(

@@ -1,4 +1,4 @@
-"""Everything that one running sample tenant knows. All of it is touched from its own thread only (see server)."""
+"""Everything that one running sample tenant knows. Only its own thread uses it (see server)."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -59,7 +59,7 @@ class Tenancy:
         self._recall()
 
     def now(self) -> float:
-        """The tenant's own idea of the time, seconds since 1970."""
+        """The time by the tenant's clock, in seconds since 1970."""
         return self._clock() + self.settings.clock_skew
 
     @property
@@ -73,20 +73,20 @@ class Tenancy:
         return ScopeReader((self.graph, self.page), (self.apps.web.client_id,))
 
     def save(self) -> None:
-        """Keeps what has happened to people, and what they consented to."""
+        """Stores what has happened to people, and what they consented to."""
         self.memory.save(
             people={person.username: person.memory() for person in self.people}, consents=self.consents.memory()
         )
 
     def happen(self, person: Person, state: str | None, *, challenge: bool = False) -> None:
-        """Puts a person in a state (see people) and keeps it."""
+        """Puts a person in a state (see people) and stores it."""
         person.happen(state, now=self.now(), challenge=challenge)
         if state == "consent_withdrawn":
             self.consents.withdraw(person.oids.values())
         self.save()
 
     def forget(self) -> None:
-        """Back to the start: nothing has happened to anybody, no fault, default settings, counts at zero."""
+        """Resets everything: people, consents, faults, settings and counts."""
         self.faults.clear()
         self.settings.reset()
         self.people.reset()

@@ -1,6 +1,5 @@
-"""Sealed JSON: refresh tokens, sign-in cookies and hidden fields carry their own content, unreadable to others.
-
-Nothing has to be stored for them, so they outlive a restart as long as the key does.
+"""Sealed JSON: refresh tokens, sign-in cookies and hidden fields carry their own content, encrypted. Nothing is stored
+for them, so they survive a restart if the key does.
 """
 
 import json
@@ -10,7 +9,7 @@ from cryptography.fernet import Fernet, InvalidToken
 
 
 class Tickets:
-    """Seals and opens. A ticket of one kind is no ticket of another."""
+    """Seals and opens tickets. A ticket of one kind does not open as another."""
 
     def __init__(self, key: str) -> None:
         self._fernet = Fernet(key)
@@ -20,7 +19,7 @@ class Tickets:
         return self._fernet.encrypt(json.dumps([kind, content]).encode()).decode().rstrip("=")
 
     def open(self, kind: str, ticket: str) -> dict[str, Any] | None:
-        """What was sealed; None for anything that is not our ticket of this kind."""
+        """What was sealed, or None for anything but our own ticket of this kind."""
         try:
             plain = self._fernet.decrypt(ticket + "=" * (-len(ticket) % 4))
         except (InvalidToken, ValueError):

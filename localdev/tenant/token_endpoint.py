@@ -1,4 +1,4 @@
-"""POST /{tenant}/oauth2/v2.0/token and /oidc/token (RFC 6749): proves the client, then answers or refuses."""
+"""POST /{tenant}/oauth2/v2.0/token and /oidc/token (RFC 6749): authenticates the client, then answers or refuses."""
 
 import asyncio
 import uuid
@@ -36,7 +36,7 @@ class TokenEndpoint:
         }
 
     async def token(self, request: Request) -> Response:
-        """Answers one token request, or misbehaves as told."""
+        """Answers one token request, or shows a fault."""
         form = await read_form(request)
         self._tenancy.journal.enter()
         try:
@@ -98,7 +98,7 @@ class TokenEndpoint:
         return TokenRequest(segment, provider, tids, form, app, cae)
 
     def _who(self, form: Mapping[str, str]) -> str | None:
-        """Whose request it seems to be, good or bad: for faults meant for one person, and for the journal."""
+        """The person of a request, valid or not: for faults that apply to one person, and for the journal."""
         sign_in = (
             self._tenancy.refresh_tokens.open(form.get("refresh_token", ""))
             or self._tenancy.codes.peek(form.get("code", ""))
@@ -113,13 +113,13 @@ class TokenEndpoint:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The posted form; of a parameter given twice, the last."""
+    """The posted form. When a parameter comes twice, the last one counts."""
     body = (await request.body()).decode("utf-8", "replace")
     return dict(parse_qsl(body, keep_blank_values=True))
 
 
 def refusal(tenancy: Tenancy, error: EntraError, request: Request) -> Response:
-    """An error as the provider of this request words it."""
+    """An error in the words of this request's provider."""
     correlation_id = request.headers.get("client-request-id") or str(uuid.uuid4())
     if _segment(request) == "oidc":
         plain = {"error": error.error, "error_description": error.text}

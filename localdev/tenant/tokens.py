@@ -19,7 +19,7 @@ from localdev.tenant.tenancy import Tenancy
 
 @dataclass(frozen=True)
 class Granted:
-    """What an answer gives: scope `names` on one `resource`, and how the answer spells them."""
+    """What an answer grants: scope `names` on one `resource`, and their spelling in the answer."""
 
     resource: str
     names: tuple[str, ...]
@@ -27,7 +27,8 @@ class Granted:
 
 
 def granted(tenancy: Tenancy, sign_in: SignIn, asked: Asked) -> Granted:
-    """Everything consented on the resource asked for, as Entra does; AADSTS65001 if something asked for is not."""
+    """Everything consented to on the requested resource, as Entra does. Raises AADSTS65001 for a scope without
+    consent."""
     resource = asked.resource()
     given = tenancy.consents.of(sign_in.client_id, _oid(tenancy, sign_in))
     names = tuple(sorted(key.removeprefix(resource + "/") for key in given if key.startswith(resource + "/")))
@@ -72,7 +73,7 @@ def answer(
 
 
 def issuer(tenancy: Tenancy, sign_in: SignIn) -> str:
-    """Who an id token says it is from."""
+    """The issuer of id tokens."""
     return f"{tenancy.back}/oidc" if sign_in.provider == "oidc" else f"{tenancy.back}/{sign_in.tid}/v2.0"
 
 
@@ -102,7 +103,7 @@ def _access_token(tenancy: Tenancy, sign_in: SignIn, given: Granted, *, cae: boo
     claims = _times(tenancy, tenancy.settings.access_token_lifetime) | {
         "uti": secrets.token_urlsafe(16),
         "scp": " ".join(given.names),
-        # Ours alone: how much had happened to this person when the token was issued.
+        # Not a claim of Entra's: the number of events of this person when the token was issued.
         "xms_events": person.events,
         **({"xms_cc": ["CP1"]} if cae else {}),
         **_for_resource(tenancy, sign_in, given, person),

@@ -1,4 +1,4 @@
-"""Walks through the tenant's pages as a person with a browser would: over HTTP, with cookies and form fields."""
+"""Goes through the tenant's pages as a person with a browser would: over HTTP, with cookies and form fields."""
 
 from html.parser import HTMLParser
 from urllib.parse import urljoin
@@ -11,13 +11,13 @@ class SignInRefused(Exception):
 
 
 class Visitor:
-    """One browser. `http` may be a session that the caller uses with the app too."""
+    """One browser. `http` may be a session that the caller also uses for the app."""
 
     def __init__(self, http: requests.Session | None = None) -> None:
         self.http = http or _session()
 
     def sign_in(self, url: str, username: str, *, accept: bool = True) -> str:
-        """From an authorization URL to the redirect back to the app, which is returned and not followed."""
+        """Goes from an authorization URL to the redirect back to the app. Returns that URL without following it."""
         answer = self.http.get(url, allow_redirects=False)
         return self._walk(answer, username, accept=accept)
 
@@ -56,7 +56,7 @@ class Form(HTMLParser):
 
     @classmethod
     def of(cls, html: str) -> "Form | None":
-        """None for a page without one."""
+        """The form of a page, or None."""
         form = cls()
         form.feed(html)
         return form if form._forms else None

@@ -1,4 +1,4 @@
-"""The issuer of managed identities: what Azure's own token service is to a federated credential."""
+"""The issuer of managed identities, as Azure's token service is for federated credentials."""
 
 import secrets
 from typing import Any
@@ -29,7 +29,7 @@ class Workloads:
 
     @property
     def public_key(self) -> rsa.RSAPublicKey:
-        """What its assertions are checked with."""
+        """The key that checks its assertions."""
         return self._key.public_key
 
     @property
@@ -38,7 +38,7 @@ class Workloads:
         return FederatedCredential(self.issuer, IDENTITY_OBJECT_ID, AUDIENCE)
 
     def assertion(self, *, now: float, lifetime: float = 3600, audience: str = AUDIENCE, **changes: Any) -> str:
-        """A token of the managed identity for `audience`; `changes` replace claims, for evil ones."""
+        """A token of the managed identity for `audience`. `changes` replaces claims, for forged ones."""
         times = {"iat": int(now), "nbf": int(now), "exp": int(now + lifetime)}
         claims = {"iss": self.issuer, "sub": IDENTITY_OBJECT_ID, "aud": audience, "appid": IDENTITY_CLIENT_ID}
         return self._key.sign(claims | times | {"jti": secrets.token_hex(8)} | changes)

@@ -1,4 +1,4 @@
-"""Every benchmark works, over few people: counts are asserted, seconds never."""
+"""Every benchmark runs, with few people. Tests check counts, never seconds."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from tests.support import ROOT
 
 Figures = dict[str, float]
 
-# The issue's names: whoever follows the figures over time finds them again.
+# These names stay the same, so that figures can be compared over time.
 KEYS = {
     "sweep": "rate baseline_rate speedup rate_no_latency cpu_ms floor_cpu_ms cpu_ratio storage_calls_per_person"
     " endpoint_ceiling cpu_ms_certificate",
@@ -38,22 +38,22 @@ def by_key(figures: list[Figure]) -> Figures:
 
 @pytest.fixture
 def progress() -> Progress:
-    """Progress that nobody watches."""
+    """A progress that shows nothing."""
     return Progress(io.StringIO())
 
 
 def test_a_sweep_asks_once_for_everybody_and_shares_its_storage_calls(progress: Progress) -> None:
-    """Each person's token is asked for once, and no refresh token is used twice."""
+    """A sweep asks for each person's token once and uses no refresh token twice."""
     size = sweep.QUICK
     found = by_key(sweep.run(size, progress))
     assert found["sweep.token_calls"] == found["sweep.graph_calls_task"] == size.people
     assert found["sweep.double_redemptions"] == 0
-    # Two for the tick, and for each slot its claim, a page, its transactions, the next time and the hint.
+    # Two calls for the tick. Each slot costs its claim, one page, its transactions, the next due time and the hint.
     assert found["sweep.storage_calls"] <= 2 + 16 * (2 + 4) + size.people / 4
 
 
 def test_nobody_waits_for_the_person_before_them_once_the_credentials_are_proven(progress: Progress) -> None:
-    """Fewer people than threads: the first goes alone, all others at once."""
+    """With fewer people than threads, the first goes alone and all others go at once."""
     with start_rig() as rig:
         people.fill(rig, 48, progress)
         sweep.sweep_once(rig, rig.services, latency=0.25)
@@ -61,25 +61,25 @@ def test_nobody_waits_for_the_person_before_them_once_the_credentials_are_proven
 
 
 def test_memory_is_measured_in_a_process_that_swept_everybody(progress: Progress) -> None:
-    """A sweep takes more than nothing, and says how much."""
+    """A sweep reports how much memory it took."""
     found = by_key(memory.run(memory.Size(small=20, large=40), progress))
     assert found["memory.rss_mb_before"] <= found["memory.rss_mb_small"]
 
 
 def test_an_idle_tick_is_one_read_however_many_people_are_stored(progress: Progress) -> None:
-    """Nobody is due: one page of sixteen hints."""
+    """When nobody is due, a tick reads one page of sixteen hints."""
     assert by_key(idle.run(idle.QUICK, progress))["idle.storage_calls"] == 1
 
 
 def test_two_hosts_redeem_everybody_once(progress: Progress) -> None:
-    """One pass with one host, one with two; nobody twice."""
+    """Both passes, with one host and with two, redeem each person once."""
     found = by_key(scaleout.run(scaleout.QUICK, progress))
     assert found["scaleout.token_calls"] == 2 * scaleout.QUICK.people
     assert found["scaleout.double_redemptions"] == 0
 
 
 def test_me_reads_once_and_writes_nothing(progress: Progress) -> None:
-    """The steady state: a cached token."""
+    """With a cached token, one read is all."""
     found = by_key(me.run(me.QUICK, progress))
     assert found["me.storage_calls"] == 1
     assert found["me.storage_writes"] == found["me.token_calls"] == 0
@@ -91,14 +91,14 @@ def test_the_app_starts_and_serves_me_to_somebody_who_signed_in_before(progress:
 
 
 def test_every_sdk_of_the_requirements_is_imported_for_comparison() -> None:
-    """A requirement that is added is measured too."""
+    """A new requirement is measured too."""
     lines = (ROOT / "requirements.in").read_text("utf-8").splitlines()
     names = {line.partition(">")[0].partition("[")[0] for line in lines if line and not line.startswith("#")}
     assert names == set(coldstart.SDKS)
 
 
 def test_json_is_one_object_on_standard_output() -> None:
-    """Progress goes elsewhere."""
+    """Progress goes to stderr."""
     command = [sys.executable, "-m", "bench", "me", "--quick", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["me.storage_calls"] == 1
@@ -106,5 +106,5 @@ def test_json_is_one_object_on_standard_output() -> None:
 
 
 def test_all_six_benchmarks_are_run_by_default() -> None:
-    """None is forgotten."""
+    """By default every benchmark runs."""
     assert set(BENCHMARKS) == set(KEYS)

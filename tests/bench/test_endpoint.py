@@ -37,7 +37,7 @@ def test_the_answer_is_for_the_person_in_the_refresh_token(far_end: FarEnd) -> N
 
 
 def test_a_refresh_token_that_comes_twice_is_a_double_redemption(far_end: FarEnd) -> None:
-    """By person and serial number; another person's is another token."""
+    """A token is known by person and serial number."""
     far_end.reset(latency=0.0)
     for token in (tokens.refresh_token(ADA, 7), tokens.refresh_token(BEN, 7), tokens.refresh_token(ADA, 7)):
         redeem(far_end, token)
@@ -46,7 +46,7 @@ def test_a_refresh_token_that_comes_twice_is_a_double_redemption(far_end: FarEnd
 
 
 def test_the_ceiling_counts_every_answer(far_end: FarEnd) -> None:
-    """The load generator asks as often as it says."""
+    """The load generator sends as many requests as it reports."""
     rate, per_cpu_second = far_end.measure_ceiling(answers=130, connections=4)
     assert far_end.counts().redeemed == 130
     assert rate > 0
@@ -57,12 +57,12 @@ def test_the_ceiling_counts_every_answer(far_end: FarEnd) -> None:
     ("target", "value", "met"), [(">= 50", 50, True), ("<= 1.4", 1.5, False), ("= 0", 0, True), ("", 1, None)]
 )
 def test_a_target_is_met_or_missed(target: str, value: float, met: bool | None) -> None:
-    """Or there is none."""
+    """A figure meets its target, misses it, or has none."""
     assert Figure("x.y", value, target=target).met is met
 
 
 def test_a_missed_target_is_said_in_the_table() -> None:
-    """And JSON holds the bare values."""
+    """The table marks the target, and JSON has the plain values."""
     figures = [Figure("x.good", 2, "x", ">= 1"), Figure("x.bad", 0.51234567, "x", ">= 1")]
     good, bad = table(figures).splitlines()[1:]
     assert good.endswith("met")

@@ -1,4 +1,4 @@
-"""What the documents say is what the code does: settings, log lines, metrics, links, commands."""
+"""The documents agree with the code: settings, log lines, metrics, links, commands."""
 
 import ast
 import json
@@ -45,7 +45,7 @@ def _text(argument: ast.expr) -> str:
 
 
 def test_every_log_line_is_in_the_runbook() -> None:
-    """What it means, and what to do."""
+    """Each row explains a line and says what to do."""
     lines = {placed(line) for line in log_lines()}
     assert len(lines) > 5
     runbook = re.sub(r"…+", "…", OPERATIONS)
@@ -53,7 +53,7 @@ def test_every_log_line_is_in_the_runbook() -> None:
 
 
 def test_the_runbook_has_no_line_that_nobody_logs() -> None:
-    """What was renamed is renamed there, too."""
+    """A renamed line is renamed in the runbook too."""
     table = OPERATIONS.split("## Log lines")[1].split("Why a sweep stopped early")[0]
     told = {re.sub(r"…+", "…", line) for line in re.findall(r"^\| `(.+?)` \|", table, flags=re.MULTILINE)}
     assert sorted(told - {placed(line) for line in log_lines()}) == []
@@ -66,7 +66,7 @@ def test_settings_page_is_what_the_code_reads() -> None:
 
 
 def test_metrics_and_spans_are_documented() -> None:
-    """By the names under which they are exported."""
+    """The page lists their exported names."""
     names = re.findall(r'"(understudy\.[\w.]+)"', (ROOT / "shared" / "telemetry.py").read_text("utf-8"))
     assert len(names) >= 5
     assert [name for name in names if f"`{name}`" not in OPERATIONS] == []
@@ -74,13 +74,13 @@ def test_metrics_and_spans_are_documented() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    """Files and folders of this project."""
+    """Links lead to files and folders of this project."""
     targets = re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text("utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
 def blocks(page: Path) -> Iterator[tuple[bool, list[str]]]:
-    """The page's shell blocks: is it marked with what it needs? And its commands."""
+    """The page's shell blocks: whether the block says what it needs, and its commands."""
     found = re.finditer(
         r"(<!-- needs: [^>]+ -->\n)?^```(?:sh|bash|console)\n(.*?)^```",
         page.read_text("utf-8"),

@@ -23,7 +23,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_new_vault_gets_a_key_that_the_app_can_use(path: Path) -> None:
-    """The key goes by a file of the user's own, never by the command line."""
+    """The key is passed in a private file, never on the command line."""
     deployment = Deployment(path)
     assert "a first encryption key" in first_key.ensure("kv")
     state = deployment.state
@@ -41,14 +41,14 @@ def test_keys_that_are_there_stay(path: Path) -> None:
 
 
 def test_a_role_that_does_not_hold_yet_is_waited_for(path: Path) -> None:
-    """Entra tells the vault of a new role some minutes later."""
+    """A new role reaches the vault some minutes later."""
     deployment = Deployment(path, refusals=3)
     first_key.ensure("kv", seconds=0)
     assert "encryption-keys" in deployment.state["secrets"]
 
 
 def test_a_vault_that_keeps_refusing_ends_the_deployment(path: Path) -> None:
-    """With the vault's own words, after as many tries as it takes a role to hold."""
+    """The hook gives up with the vault's own words, after more tries than a new role needs."""
     deployment = Deployment(path, refusals=1000)
     with pytest.raises(first_key.VaultError, match="Forbidden"):
         first_key.ensure("kv", seconds=0)

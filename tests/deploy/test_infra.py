@@ -51,7 +51,7 @@ def source(name: str) -> str:
     return (INFRA / name).read_text("utf-8")
 
 
-@functools.cache  # two seconds for the largest
+@functools.cache  # parsing the largest takes two seconds
 def parsed(name: str) -> dict[str, Any]:
     """A Bicep file's parts. The parser does not know `extension` yet; the one line is left out."""
     text = re.sub(r"^extension .*$", "", source(name), flags=re.MULTILINE)
@@ -66,13 +66,13 @@ def settings_of_the_app() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_file_parses(name: str) -> None:
-    """And has something in it."""
+    """No file is empty."""
     tree = parsed(name)
     assert tree.get("resources") or tree.get("modules")
 
 
 def test_every_module_is_there_and_gets_the_parameters_that_it_has() -> None:
-    """Neither one too many, nor one too few."""
+    """Each module gets exactly its parameters."""
     text = source("main.bicep")
     modules = re.findall(r"^module \w+ '(\S+)'.*?^  params: \{\n(.*?)^  \}", text, flags=re.MULTILINE | re.DOTALL)
     assert sorted(name for name, _ in modules) == sorted(set(FILES) - {"main.bicep"})
@@ -198,7 +198,7 @@ ENVIRONMENT = {
 
 
 def test_the_settings_that_are_deployed_are_settings_of_the_app() -> None:
-    """Each is read by shared/settings.py, or by the host; and `load` takes them."""
+    """Each is read by shared/settings.py or by the host, and `load` accepts them."""
     names = set(settings_of_the_app())
     assert names - HOSTS_OWN <= {name for name, _, _ in documented()}
     assert set(ENVIRONMENT) <= names
@@ -262,12 +262,13 @@ def test_every_permission_of_the_tasks_is_registered() -> None:
 
 
 def test_the_queues_are_those_that_the_app_uses() -> None:
-    """Made with the storage account, under the names in the code."""
+    """They are created with the storage account, under the names in the code."""
     assert f"for name in ['{SWEEP_SLOTS}', '{SIGN_IN_REQUIRED}']" in source("storage.bicep")
 
 
 def test_roles_are_those_that_the_app_needs() -> None:
-    """Data roles on the storage account, reading secrets, publishing metrics; no Owner, no Contributor."""
+    """They are data roles on the storage account, reading secrets and publishing metrics. None is Owner or
+    Contributor."""
     roles = set(re.findall(r"'([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})'", source("storage.bicep")))
     assert roles == {
         "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",  # Storage Blob Data Owner: what the host asks for
@@ -293,7 +294,7 @@ def queries() -> Iterator[Path]:
 
 
 def test_alerts_have_a_query_each() -> None:
-    """And no query is left over."""
+    """Each query belongs to one alert."""
     used = re.findall(r"loadTextContent\('alerts/([\w-]+)\.kql'\)", source("alerts.bicep"))
     assert sorted(used) == sorted(query.stem for query in queries())
     assert len(used) == 3

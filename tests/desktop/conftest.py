@@ -1,4 +1,4 @@
-"""A desktop with the sample tenant; with or without the app behind it."""
+"""A desktop with the sample tenant, with or without the app."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from tests.running_app import RunningApp
 @pytest.fixture
 def desk(sample_tenant: SampleTenant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A desktop without the app: for signing in, and for Graph."""
-    # requests reads it itself, whatever is passed in; and no proxy stands before this machine's own addresses.
+    # requests always reads this variable. Loopback addresses need no proxy.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(sample_tenant.ca_bundle))
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
     sample_tenant.change_settings(device_interval=1, access_token_lifetime=3600)

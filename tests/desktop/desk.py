@@ -1,4 +1,4 @@
-"""Somebody at a command line: runs `desktop` in this process, and finishes its sign-ins as a person would."""
+"""A person at a command line: runs `desktop` in this process and completes its sign-ins."""
 
 import io
 import json
@@ -74,7 +74,7 @@ class Desk:
 
 
 class DevicePerson(io.StringIO):
-    """A stderr whose reader does what it asks for: enters the code, and allows or declines."""
+    """A stderr whose reader follows the instructions: enters the code, then allows or declines."""
 
     def __init__(self, username: str, *, accept: bool = True) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class DevicePerson(io.StringIO):
 
 @dataclass
 class BrowserPerson:
-    """A browser with somebody before it. `pages`: what the loopback server showed; `urls`: where it was sent."""
+    """A browser with a person who signs in. `pages`: what the loopback server showed; `urls`: where it was sent."""
 
     username: str
     accept: bool = True
@@ -102,7 +102,7 @@ class BrowserPerson:
     thread: threading.Thread | None = None
 
     def __call__(self, url: str) -> bool:
-        """Opens a window and comes back at once, as browsers do."""
+        """Opens a window and returns at once, as browsers do."""
         self.urls.append(url)
         self.thread = threading.Thread(target=self._visit, args=(url,))
         self.thread.start()

@@ -1,4 +1,4 @@
-"""Calling the app's API: every refusal leads to the command that mends it."""
+"""Calling the app's API: every refusal names the command that helps."""
 
 import shlex
 
@@ -9,7 +9,7 @@ from tests.running_app import RunningApp
 
 
 def follow(desk: Desk, ran: Ran) -> Ran:
-    """Runs the command that a refusal named, as a person would who copies it."""
+    """Runs the command that a refusal named, as a person would copy it."""
     argv = shlex.split(ran.json["error"]["next_step"])
     assert argv[:3] == ["python", "-m", "desktop"]
     return desk.run(*argv[3:], open_browser=BrowserPerson(BEN))
@@ -36,7 +36,7 @@ def test_withdraw(desk_and_app: Desk, app: RunningApp) -> None:
 
 
 def test_a_claims_challenge_names_the_sign_in_that_meets_it(desk_and_app: Desk, app: RunningApp) -> None:
-    """A second factor is wanted: exit code 3, and the command with the claims; after it, `me` works."""
+    """Exit code 3 and a command with the claims. After that sign-in, `me` works."""
     desk_and_app.login(BEN)
     app.tenant.change_person(BEN, state="require_mfa")
     refused = desk_and_app.run("me", "--json")
@@ -59,7 +59,7 @@ def test_missing_consent_names_the_sign_in_that_asks_for_it(desk_and_app: Desk, 
 
 
 def test_a_revoked_sign_in_names_a_new_one(desk_and_app: Desk, app: RunningApp) -> None:
-    """The token still lives, but the app can do nothing with it."""
+    """The token is still valid, but the app can't exchange it."""
     desk_and_app.login(BEN)
     app.tenant.change_person(BEN, state="revoked")
     refused = desk_and_app.run("me", "--json")
@@ -86,7 +86,7 @@ def test_a_failing_tenant_behind_the_api_is_nobodys_fault(desk_and_app: Desk, ap
 
 
 def test_an_api_that_is_not_there_is_said(desk: Desk) -> None:
-    """The operator's."""
+    """It is the operator's to fix."""
     desk.login(BEN)
     refused = desk.run("me", "--api-url", "http://localhost:9", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (1, "api_unreachable")
@@ -123,7 +123,7 @@ def test_a_confidential_client_cannot_be_a_desktop(desk: Desk) -> None:
 
 
 def test_me_of_the_named_account(desk_and_app: Desk) -> None:
-    """Two people at one machine."""
+    """`--account` chooses between two people on one machine."""
     desk_and_app.login(ADA)
     desk_and_app.browse(BEN, "--prompt", "select_account")
     assert desk_and_app.run("me", "--account", BEN, "--json").json["profile"]["mail"] == BEN

@@ -1,4 +1,4 @@
-"""The token cache on disk: private and whole, and no client loses what another wrote."""
+"""The token cache on disk is private and never half written, and no client loses what another wrote."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def start(code: str, *argv: str) -> subprocess.Popen[str]:
 
 
 def test_clients_at_once_lose_nothing(tmp_path: Path) -> None:
-    """Four processes write into one file; every account of each is in it, and it stays readable all the time."""
+    """Four processes write into one file. It has every account in the end, and is readable all the time."""
     file = tmp_path / "tokens.json"
     clients = [start(WRITER, str(file), name, "25") for name in "abcd"]
     assert [client.wait(60) for client in clients] == [0, 0, 0, 0]
@@ -56,7 +56,7 @@ def test_clients_at_once_lose_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_client_that_is_killed_leaves_no_lock_behind(tmp_path: Path) -> None:
-    """Others wait while it lives, and go on once it is gone."""
+    """Others wait while it runs, and continue when it is killed."""
     lock = tmp_path / "tokens.json.lock"
     with start(DIES, str(lock)) as client:
         assert client.stdout is not None
@@ -80,7 +80,7 @@ def test_the_file_is_this_users_alone(desk: Desk) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux" or bool(find_spec("gi")), reason="here tokens can be encrypted")
 def test_plain_text_is_by_choice_only(desk: Desk) -> None:
-    """Where nothing encrypts: exit code 2, both remedies, and no file."""
+    """Where nothing can encrypt, the client ends with exit code 2, names both remedies, and writes no file."""
     del desk.environ["UNDERSTUDY_PLAIN_TEXT_CACHE"]
     ran = desk.run("accounts", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (2, "no_encryption")
@@ -90,7 +90,7 @@ def test_plain_text_is_by_choice_only(desk: Desk) -> None:
 
 
 def test_what_one_client_stores_the_other_sees(tmp_path: Path) -> None:
-    """Although both opened the cache before."""
+    """This holds even when both opened the cache before."""
     one, other = (open_cache(tmp_path / "tokens.json", plain_text=True) for _ in range(2))
     entry = {"home_account_id": "a", "environment": "e", "realm": "r", "authority_type": "MSSTS"}
     assert list(other.search("Account")) == []
@@ -119,7 +119,7 @@ def test_a_link_stays_a_link_and_its_target_is_written(desk: Desk, tmp_path: Pat
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 def test_a_link_and_its_target_share_one_lock(tmp_path: Path) -> None:
-    """Two clients write by different names; nothing is lost."""
+    """Two clients write through different names, and nothing is lost."""
     (tmp_path / "link.json").symlink_to("tokens.json")
     clients = [start(WRITER, str(tmp_path / name), name[0], "25") for name in ("tokens.json", "link.json")]
     for client in clients:
@@ -152,7 +152,7 @@ def test_what_a_killed_client_left_half_written_does_not_stay(desk: Desk) -> Non
 
 
 def test_two_writers_lose_the_sign_in_under_strict_rotation(desk: Desk, tmp_path: Path) -> None:
-    """docs/desktop.md says so: the second to redeem a refresh token ends the sign-in for both."""
+    """As docs/desktop.md says, the second use of a refresh token ends the sign-in for both."""
     desk.tenant.change_settings(rotation="strict")
     desk.login(BEN)
     content = json.loads(desk.cache_file.read_text()) | {"AccessToken": {}}

@@ -1,4 +1,4 @@
-"""Signing in with a device code, and everything after it that needs no sign-in."""
+"""Signing in with a device code, and the commands that need no further sign-in."""
 
 import io
 import re
@@ -21,7 +21,7 @@ def test_login_by_device_code(desk: Desk) -> None:
 
 
 def test_login_for_programs(desk: Desk) -> None:
-    """One JSON object on stdout, one JSON line an event on stderr; no token in either."""
+    """One JSON object on stdout and one JSON line per event on stderr. Neither has a token."""
     ran = desk.login(BEN, "--json")
     assert ran.json["username"] == BEN
     assert ran.json["scopes"] == [f"api://{desk.tenant.client_id}/access_as_user"]
@@ -31,7 +31,7 @@ def test_login_for_programs(desk: Desk) -> None:
 
 
 def test_login_waits_with_progress_until_somebody_allows_it(desk: Desk) -> None:
-    """On a terminal the time left is written over itself."""
+    """On a terminal the remaining time is updated in place."""
     terminal = SlowPerson(BEN)
     ran = desk.run("login", "--flow", "device-code", err=terminal)
     assert ran.code == 0
@@ -40,7 +40,7 @@ def test_login_waits_with_progress_until_somebody_allows_it(desk: Desk) -> None:
 
 
 class SlowPerson(DevicePerson):
-    """Somebody before a terminal, who lifts their hands only when the first second has passed."""
+    """A person at a terminal who acts only after the first second."""
 
     def __init__(self, username: str) -> None:
         super().__init__(username)
@@ -51,7 +51,7 @@ class SlowPerson(DevicePerson):
         return True
 
     def write(self, text: str) -> int:
-        """Remembers what it was asked, and does it at the first sign of progress."""
+        """Remembers the instructions and follows them at the first sign of progress."""
         if "enter the code" in text:
             self._asked = text
             return io.StringIO.write(self, text)
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_the_wait(desk: Desk) -> None:
 
 
 class Interrupted(io.StringIO):
-    """Somebody who presses Ctrl+C as soon as they see the code."""
+    """A person who presses Ctrl+C as soon as the code appears."""
 
     def write(self, text: str) -> int:
         """Called by print."""
@@ -96,9 +96,9 @@ class Interrupted(io.StringIO):
 
 
 def test_several_accounts_live_side_by_side(desk: Desk) -> None:
-    """One must be named then; logout forgets one, or all."""
+    """Commands then need `--account`. Logout removes one account, or all."""
     desk.login(ADA)
-    desk.login(BEN)  # nobody is named and only one was there: still Ada
+    desk.login(BEN)  # nobody is named and there was only one: still Ada
     assert [each["username"] for each in desk.run("accounts", "--json").json["accounts"]] == [ADA]
     desk.run("login", "--flow", "device-code", "--claims", '{"access_token": {}}', err=DevicePerson(BEN))
     assert sorted(desk.run("accounts").out.split()) == [ADA, BEN]
@@ -132,7 +132,7 @@ def test_what_needs_an_account_says_how_to_get_one(desk: Desk, command: str) -> 
 
 
 def test_a_revoked_person_is_told_to_sign_in_again(desk: Desk) -> None:
-    """The stored refresh token is no good any more."""
+    """The stored refresh token is no longer valid."""
     desk.login(BEN)
     desk.tenant.change_person(BEN, state="revoked")
     ran = desk.run("token", "--graph")
@@ -143,7 +143,7 @@ def test_a_revoked_person_is_told_to_sign_in_again(desk: Desk) -> None:
 
 
 def test_graph_directly(desk: Desk) -> None:
-    """With a token for Graph, which the one for the API is not."""
+    """This needs a token for Graph; the API's token does not work there."""
     desk.login(BEN)
     assert desk.run("me", "--graph", "--json").json["error"]["next_step"] == "python -m desktop login --graph"
     desk.login(BEN, "--graph")
@@ -172,7 +172,7 @@ def test_graph_that_fails_is_nobodys_fault(desk: Desk) -> None:
 
 @pytest.mark.parametrize("kind", ["status", "throttle", "html", "empty", "reset", "truncated"])
 def test_a_tenant_that_fails_is_one_line(desk: Desk, kind: str) -> None:
-    """At the sign-in and at a silent renewal: nobody's fault, exit code 1; afterwards all is well."""
+    """At a sign-in and at a silent renewal: exit code 1, nobody's fault. Afterwards both work again."""
     desk.login(BEN)
     desk.tenant.add_fault("token", kind, **({"status": 500} if kind == "status" else {}))
     renewal = desk.run("token", "--graph", "--json")

@@ -1,4 +1,4 @@
-"""Signing in by the browser, over a loopback port."""
+"""Signing in by browser, over a loopback port."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_options_reach_the_tenant(desk: Desk) -> None:
 
 
 def test_a_prompt_passes_over_the_stored_account(desk: Desk) -> None:
-    """Somebody asked to be asked."""
+    """`--prompt` always asks the person."""
     desk.browse(BEN)
     assert desk.browse(ADA, "--prompt", "select_account").out.startswith(f"{ADA} is signed in")
     assert desk.browse(BEN, "--login-hint", BEN).out.startswith(f"{BEN} is still signed in")
@@ -47,7 +47,7 @@ def test_no_prompt_without_a_session_needs_interaction(desk: Desk) -> None:
 
 
 def test_declining_is_shown_on_our_own_page(desk: Desk) -> None:
-    """And on the command line in one line."""
+    """The command prints one line."""
     person = BrowserPerson(BEN, accept=False)
     ran = desk.run("login", open_browser=person)
     assert ran.code == 1
@@ -58,13 +58,13 @@ def test_declining_is_shown_on_our_own_page(desk: Desk) -> None:
 
 
 def test_nobody_answers(desk: Desk) -> None:
-    """The wait has an end."""
+    """The wait ends by itself."""
     ran = desk.run("login", "--timeout", "1", "--json", open_browser=lambda _: True)
     assert (ran.code, ran.json["error"]["code"]) == (1, "nobody_answered")
 
 
 def test_without_a_browser_the_address_is_shown(desk: Desk) -> None:
-    """For whoever works over a remote shell."""
+    """This helps people on a remote shell."""
     ran = desk.run("login", "--timeout", "1", open_browser=lambda _: False)
     assert f"Open this address in a browser: {desk.tenant.page_url}" in ran.err
 
@@ -83,13 +83,13 @@ def test_without_a_browser_the_address_is_shown(desk: Desk) -> None:
     ],
 )
 def test_options_that_make_no_sense_are_refused(desk: Desk, argv: list[str]) -> None:
-    """Exit code 2, before anything is asked."""
+    """Exit code 2, before any request."""
     assert desk.run("login", *argv).code == 2
     assert desk.tenant.log()["token_requests"] == 0
 
 
 def test_there_is_no_broker_here_and_that_is_said(desk: Desk) -> None:
-    """With what to do instead; Integrated Windows Authentication is named too."""
+    """The message says what to do instead, also for Integrated Windows Authentication."""
     ran = desk.run("login", "--broker")
     assert ran.code == 2
     assert "no sign-in broker" in ran.err

@@ -1,4 +1,4 @@
-"""Signing in with a password: it works for work accounts, and every refusal says who can mend it."""
+"""Signing in with a password: it works for work accounts, and every refusal says who can fix it."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def by_password(desk: Desk, username: str = BEN, password: str = "sample-ben", *
 
 
 def test_a_password_signs_in_and_is_discouraged(desk: Desk) -> None:
-    """After consent was given elsewhere; the warning goes to stderr, the password nowhere."""
+    """It works once consent exists. The warning goes to stderr; the password is printed nowhere."""
     desk.login(BEN, "--graph")
     desk.run("logout")
     ran = by_password(desk)
@@ -53,7 +53,7 @@ def test_every_refusal_has_its_line(
 
 
 def test_an_unknown_domains_password_is_sent_nowhere(desk: Desk) -> None:
-    """The kind of account is found out first."""
+    """The client finds out the kind of account first."""
     by_password(desk, "somebody@nowhere.example", "secret")
     assert desk.tenant.log()["token_requests"] == 0
 
@@ -66,7 +66,7 @@ def test_passwords_need_a_tenant(desk: Desk) -> None:
 
 @pytest.mark.parametrize("kind", ["html", "status", "reset"])
 def test_realm_discovery_that_fails_is_said(desk: Desk, kind: str) -> None:
-    """Nobody's fault; the password stays here."""
+    """It is nobody's fault, and the password is not sent."""
     desk.tenant.add_fault("userrealm", kind, **({"status": 500} if kind == "status" else {}))
     ran = by_password(desk, BEN, "sample-ben", "--json")
     expected = "unreachable" if kind == "reset" else "user_realm_discovery_failed"
@@ -75,7 +75,7 @@ def test_realm_discovery_that_fails_is_said(desk: Desk, kind: str) -> None:
 
 
 class Federation(HTTPServer):
-    """An organisation's own sign-in service. `answer`: what it says to everything."""
+    """An organisation's own sign-in service. `answer`: its answer to every request."""
 
     answer = b""
 
@@ -99,7 +99,7 @@ class _Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def federation(desk: Desk) -> Iterator[Federation]:
-    """The service, and a realm that leads there."""
+    """The service, and a realm that points to it."""
     with Federation(("127.0.0.1", 0), _Answers) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -113,7 +113,7 @@ def federation(desk: Desk) -> Iterator[Federation]:
 
 @pytest.mark.parametrize("answer", [b"<html>Sign in here", b"<Envelope/>", b""])
 def test_a_wstrust_answer_that_cannot_be_read(desk: Desk, federation: Federation, answer: bytes) -> None:
-    """HTML, an envelope without a token, silence: the administrator's."""
+    """HTML, an envelope without a token, or no answer: the administrator must fix it."""
     federation.answer = answer
     ran = by_password(desk, "somebody@adatum.example", "x", "--json")
     assert (ran.code, ran.json["error"]["code"]) == (1, "parsing_wstrust_response_failed")
@@ -121,7 +121,7 @@ def test_a_wstrust_answer_that_cannot_be_read(desk: Desk, federation: Federation
 
 
 def test_metadata_that_cannot_be_read(desk: Desk, federation: Federation) -> None:
-    """MEX is XML, or it is nothing."""
+    """Metadata that is not XML can't be used."""
     federation.answer = b"not xml"
     desk.tenant.clear_faults()
     url = f"http://127.0.0.1:{federation.server_port}/mex"

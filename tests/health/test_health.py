@@ -23,7 +23,7 @@ def asked(app: RunningApp) -> requests.Response:
 
 
 def checks(app: RunningApp) -> tuple[int, dict[str, bool], dict[str, str]]:
-    """Status, what is well, and the details, of /readyz."""
+    """The status of /readyz, whether each check is well, and the details."""
     answer = asked(app)
     found = answer.json()["checks"]
     assert answer.json()["ready"] is (answer.status_code == 200)
@@ -35,7 +35,7 @@ def checks(app: RunningApp) -> tuple[int, dict[str, bool], dict[str, str]]:
 
 
 def test_healthz_asks_nobody(start_app: StartApp) -> None:
-    """It answers without settings, storage or tenant."""
+    """/healthz answers without settings, storage or tenant."""
     app = start_app(CLIENT_ID="", AzureWebJobsStorage="")
     answer = app.browser().get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
@@ -47,7 +47,7 @@ def test_readyz_needs_a_function_key_and_healthz_none(app: RunningApp) -> None:
 
 
 def test_ready_when_everything_answers(app: RunningApp) -> None:
-    """Before the first sweep, and after one."""
+    """It is ready before the first sweep and after it."""
     status, well, details = checks(app)
     assert (status, set(well.values()), details["heartbeat"]) == (200, {True}, "waiting")
     app.sweep()
@@ -56,7 +56,7 @@ def test_ready_when_everything_answers(app: RunningApp) -> None:
 
 
 def test_not_ready_when_no_sweep_came_for_three_schedules(app: RunningApp) -> None:
-    """People are due six minutes after their last request; the timer ticks every five: fifteen are forgiven."""
+    """People are due six minutes after their last request and the timer ticks every five; fifteen minutes may pass."""
     app.browser().sign_in("ada@contoso.example")
     app.clock.move(minutes=6 + 14)
     assert checks(app)[0] == 200
@@ -70,7 +70,7 @@ def test_not_ready_when_no_sweep_came_for_three_schedules(app: RunningApp) -> No
 
 
 def test_ready_while_sweeps_come_by_though_somebody_stays_overdue(app: RunningApp) -> None:
-    """A misconfigured app leaves people due: the heartbeat beats, and says what stopped the sweep."""
+    """A misconfigured app leaves people due. The heartbeat is well, and says what stopped the sweep."""
     app.browser().sign_in("ada@contoso.example")
     app.tenant.change_app(app.tenant.client_id, secret_state="expired")
     app.clock.move(minutes=30)
@@ -92,7 +92,7 @@ def test_not_ready_when_the_storage_refuses(start_app: StartApp, azurite: Azurit
 
 
 def test_not_ready_when_the_authority_fails(app: RunningApp, sample_tenant: SampleTenant) -> None:
-    """Discovery is asked each time, not remembered."""
+    """Each check asks discovery again."""
     app.browser().sign_in("ada@contoso.example")
     sample_tenant.add_fault("discovery", "status", status=503)
     status, well, details = checks(app)
@@ -102,7 +102,7 @@ def test_not_ready_when_the_authority_fails(app: RunningApp, sample_tenant: Samp
 
 
 def test_a_service_that_hangs_is_not_waited_for(app: RunningApp, sample_tenant: SampleTenant) -> None:
-    """Whoever asks meanwhile waits for the same answer: no threads pile up."""
+    """Requests at the same time share one check, so that no threads pile up."""
     parts = app.services
     parts.readiness = Readiness(
         parts.settings, parts.store, parts.http, parts.identity.discovery_url, now=app.clock, seconds=0.3
@@ -131,7 +131,7 @@ def test_threads_that_queue_messages_can_use_up_are_named(
 
 
 def test_readyz_tells_no_secret_and_no_address(app: RunningApp) -> None:
-    """It is for monitors, whose logs many people read."""
+    """Many people can read a monitor's logs."""
     app.browser().sign_in("ada@contoso.example")
     text = json.dumps(asked(app).json())
     assert not [secret for secret in app.tenant.issued_secrets() if secret in text]

@@ -1,4 +1,4 @@
-"""One running sample tenant for all tests of it; each test finds it as new."""
+"""One sample tenant for all tests of it, reset for each test."""
 
 from collections.abc import Iterator
 
@@ -21,14 +21,14 @@ def _running(_clock: Clock) -> Iterator[SampleTenant]:
 
 @pytest.fixture
 def clock(_clock: Clock) -> Iterator[Clock]:
-    """The tenant's clock, on time again afterwards."""
+    """The tenant's clock, set right again afterwards."""
     yield _clock
     _clock.ahead = 0.0
 
 
 @pytest.fixture
 def tenant(_running: SampleTenant, clock: Clock) -> SampleTenant:
-    """A sample tenant to which nothing has happened yet."""
+    """A sample tenant in its first state."""
     _running.reset()
     return _running
 

@@ -1,4 +1,4 @@
-"""Who talks to the sample tenant in these tests: real MSAL apps, a raw HTTP client, a clock that can be moved."""
+"""Clients of the sample tenant: real MSAL apps, a raw HTTP client, and a clock that tests move."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ class Clock:
 
 
 def session(tenant: SampleTenant) -> requests.Session:
-    """An HTTP client that trusts the tenant, whatever this machine's environment says."""
+    """An HTTP client that trusts the tenant and ignores this machine's environment."""
     http = requests.Session()
     http.trust_env = False
     http.verify = str(tenant.ca_bundle)
@@ -70,18 +70,18 @@ class WebApp:
         )
 
     def flow(self, *scopes: str, **options: Any) -> dict[str, Any]:
-        """A sign-in about to begin."""
+        """Begins a sign-in."""
         wanted = {"redirect_uri": CALLBACK, "response_mode": "form_post"} | options
         return dict(self.msal.initiate_auth_code_flow(list(scopes or ("User.Read",)), **wanted))
 
     def sign_in(self, username: str, *scopes: str, visitor: Visitor | None = None, **options: Any) -> dict[str, Any]:
-        """The whole sign-in; MSAL's result."""
+        """Signs in and returns MSAL's result."""
         flow = self.flow(*scopes, **options)
         url = (visitor or Visitor()).sign_in(flow["auth_uri"], username)
         return dict(self.msal.acquire_token_by_auth_code_flow(flow, answer_in(url)))
 
     def silent(self, *scopes: str, **options: Any) -> dict[str, Any]:
-        """A silent refresh for the only account; MSAL's result."""
+        """Refreshes silently for the only account and returns MSAL's result."""
         app = self.msal
         wanted = {"force_refresh": True} | options
         (account,) = app.get_accounts()
@@ -106,7 +106,7 @@ def desktop(tenant: SampleTenant, segment: str = CONTOSO.tid) -> Any:
 
 
 def answer_in(url: str) -> dict[str, str]:
-    """What a redirect tells the app."""
+    """The parameters that a redirect brings to the app."""
     return dict(parse_qsl(urlsplit(url).query))
 
 
@@ -118,7 +118,7 @@ def code_in(url: str) -> str:
 def post_token(
     tenant: SampleTenant, form: Mapping[str, str], *, segment: str = "", **options: Any
 ) -> requests.Response:
-    """A raw token request of the web app; "" leaves a parameter out."""
+    """Sends a raw token request of the web app. "" leaves a parameter out."""
     url = tenant.oidc_authority + "/token" if segment == "oidc" else token_url(tenant, segment)
     everything = {"client_id": tenant.client_id, "client_secret": tenant.client_secret, **form}
     return session(tenant).post(url, {name: value for name, value in everything.items() if value}, **options)

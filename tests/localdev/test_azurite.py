@@ -25,12 +25,12 @@ time.sleep(60)
 
 
 def tables(azurite: Azurite) -> TableServiceClient:
-    """A client that does not try again."""
+    """A client that does not retry."""
     return TableServiceClient.from_connection_string(azurite.connection_string, retry_total=0)
 
 
 def listens(port: int) -> bool:
-    """Whether somebody accepts connections there."""
+    """Whether a server accepts connections on this port."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
@@ -52,7 +52,7 @@ def test_table_and_queue_services_work_and_end() -> None:
 
 
 def test_memory_is_forgotten_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a folder, a second start knows nothing of the first, and the working folder stays empty."""
+    """Without a folder, a second start has no data of the first, and the working folder stays empty."""
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         with Azurite() as azurite, tables(azurite) as service:
@@ -82,7 +82,7 @@ def test_blob_service_is_started_on_request() -> None:
 
 
 def test_port_in_use_is_named_and_nothing_stays() -> None:
-    """A taken port is an error with its number, and the services that had started are ended."""
+    """A port in use is an error with its number, and the services already started are stopped."""
     with socket.socket() as taken, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         free = probe.getsockname()[1]
@@ -118,7 +118,7 @@ def test_stop_twice_is_once() -> None:
 
 
 def test_services_end_when_their_parent_is_killed() -> None:
-    """Even a parent that could not tidy up leaves no service behind."""
+    """Even a parent that could not clean up leaves no service behind."""
     command = [sys.executable, "-c", HOLDER]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None

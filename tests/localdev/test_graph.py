@@ -87,7 +87,7 @@ def test_a_scope_that_is_missing_is_forbidden(web: WebApp) -> None:
     ],
 )
 def test_evil_tokens_are_refused(tenant: SampleTenant, token: str, changes: dict[str, Any]) -> None:
-    """Although signed with the tenant's key."""
+    """They are refused although the tenant's key signed them."""
     assert _status(tenant, tenant.sign(claims_in(token))) == 200
     assert _status(tenant, tenant.sign(claims_in(token) | changes)) == 401
 
@@ -152,7 +152,7 @@ def test_does_not_challenge_who_would_not_understand(web: WebApp) -> None:
 
 
 def test_echoes_and_makes_request_ids(tenant: SampleTenant, token: str) -> None:
-    """client-request-id comes back; request-id is new each time."""
+    """The answer repeats client-request-id, and request-id is new each time."""
     headers = {"Authorization": f"Bearer {token}", "client-request-id": "abc"}
     first, second = (session(tenant).get(f"{tenant.graph_url}/v1.0/me", headers=headers) for _ in range(2))
     assert first.headers["client-request-id"] == "abc"
@@ -175,5 +175,5 @@ def test_takes_a_national_clouds_token_and_its_own_address(web: WebApp) -> None:
 
 
 def test_refuses_the_apps_own_api_token(web: WebApp) -> None:
-    """It is for another audience."""
+    """The token has another audience."""
     assert _status(web.tenant, web.sign_in(BEN, f"api://{web.tenant.client_id}/access_as_user")["access_token"]) == 401

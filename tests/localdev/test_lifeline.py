@@ -21,7 +21,7 @@ except KeyboardInterrupt:
     print("tidied", flush=True)
     sys.exit(3)
 """
-# Starts a child of its own, as func does.
+# Starts another child, as func does.
 FAMILY = """
 import subprocess, sys
 grandchild = "import time; print('grandchild', flush=True); time.sleep(30); print('outlived')"
@@ -39,20 +39,20 @@ def patient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def output_of(child: Child) -> str:
-    """All that is left to read, until the last process that holds the pipe has ended."""
+    """Reads until the last process that holds the pipe has exited."""
     assert child.process.stdout is not None
     with child.process.stdout:
         return child.process.stdout.read().decode()
 
 
 def first_line_of(child: Child) -> str:
-    """Waits for it."""
+    """Waits for the first line and returns it."""
     assert child.process.stdout is not None
     return child.process.stdout.readline().decode().strip()
 
 
 def test_module_is_interrupted_when_the_parent_hangs_up(patient: str) -> None:
-    """It gets its arguments, tidies up, and its exit code comes back."""
+    """The module gets its arguments and cleans up, and its exit code is returned."""
     child = Child([patient, "--some", "thing"], folder=ROOT, output=subprocess.PIPE)
     assert first_line_of(child) == "ready --some thing"
     assert child.stop() == 3
@@ -60,7 +60,7 @@ def test_module_is_interrupted_when_the_parent_hangs_up(patient: str) -> None:
 
 
 def test_module_is_interrupted_although_its_shell_ignores_interrupts(patient: str) -> None:
-    """A background job of a shell inherits "ignore SIGINT"; the lifeline works all the same."""
+    """A shell's background job inherits an ignored SIGINT. The lifeline still works."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         child = Child([patient], folder=ROOT, output=subprocess.PIPE)
@@ -72,7 +72,7 @@ def test_module_is_interrupted_although_its_shell_ignores_interrupts(patient: st
 
 
 def test_module_that_ends_by_itself_keeps_its_exit_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hanging up on a child that is gone already changes nothing."""
+    """Closing the pipe of a child that has exited changes nothing."""
     (tmp_path / "short.py").write_text("import sys; sys.exit(5)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     child = Child(["short"], folder=ROOT, output=subprocess.PIPE)
@@ -83,7 +83,7 @@ def test_module_that_ends_by_itself_keeps_its_exit_code(tmp_path: Path, monkeypa
 
 @pytest.mark.skipif(os.name == "nt", reason="a signal's number in an exit code is POSIX's")
 def test_program_ends_with_all_that_it_started() -> None:
-    """The grandchild, which nobody told anything, is gone too: the pipe that it inherited ends."""
+    """The grandchild, which got no signal, ends too: the pipe that it inherited closes."""
     child = Child([PROGRAM, sys.executable, "-c", FAMILY], folder=ROOT, output=subprocess.PIPE)
     assert first_line_of(child) == "grandchild"
     child.stop()
@@ -91,7 +91,7 @@ def test_program_ends_with_all_that_it_started() -> None:
 
 
 def test_children_end_when_their_parent_is_killed(patient: str) -> None:
-    """Even a parent that could not tidy up leaves no child behind."""
+    """Even a parent that could not clean up leaves no child behind."""
     parent = f"""
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`dev.py run`: what it starts, says and leaves behind."""
+"""`dev.py run`: what it starts, prints and leaves behind."""
 
 import argparse
 import contextlib
@@ -23,7 +23,7 @@ from localdev.supervisor import ChildEndedError, Supervisor
 from shared.sealing import KeyRing
 from tests.support import ROOT, wait_until
 
-# Stands in for Core Tools: writes down how it was called, then serves as the app would.
+# Replaces Core Tools: records how it was called, then serves as the app would.
 FUNC = """#!{python}
 import http.server, json, os, sys
 names = ("CLIENT_ID", "BASE_URL", "AzureWebJobsStorage", "VIRTUAL_ENV", "FUNCTIONS_WORKER_RUNTIME")
@@ -53,14 +53,14 @@ class Started:
         raise AssertionError("\n".join(self.said))
 
     def rest(self) -> list[str]:
-        """All it still says; the pipe's end shows that nobody holds it any more."""
+        """Reads the remaining output. The pipe closes when no process holds it any more."""
         assert self.process.stdout is not None
         return self.process.stdout.read().splitlines()
 
 
 @contextlib.contextmanager
 def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Started]:
-    """Starts it on free ports; it is gone afterwards."""
+    """Starts it on free ports, and ends it afterwards."""
     command = [sys.executable, "-m", "localdev.run", *arguments]
     told = {**os.environ, **(environment or {})}
     with subprocess.Popen(
@@ -79,7 +79,7 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterat
 
 
 def listens(url: str) -> bool:
-    """Whether somebody accepts connections there."""
+    """Whether a server accepts connections at this URL."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(url.rsplit(":", 1)[1]))) == 0
 
@@ -87,8 +87,7 @@ def listens(url: str) -> bool:
 @pytest.mark.skipif(os.name == "nt", reason="a signal can be sent to one process on POSIX only")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_run_serves_says_where_and_ends_without_a_trace(tmp_path: Path, signum: signal.Signals) -> None:
-    """The app answers at the URL that is printed, the key opens what needs one, the people are named; Ctrl+C ends all
-    with exit code 0."""
+    """The app answers at the printed URL and the people are listed. Ctrl+C ends everything with exit code 0."""
     with run("--any-port", "--no-func", "--data", str(tmp_path)) as started:
         url = started.wait_for(r"Understudy runs at (\S+)")
         key = started.wait_for(r"key for /readyz and /admin, .*: (\S+)")
@@ -130,7 +129,7 @@ def test_core_tools_are_used_when_installed(tmp_path: Path) -> None:
 
 
 def test_taken_port_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    """Nothing is started when the app's port is taken."""
+    """Nothing is started when the app's port is in use."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -143,7 +142,7 @@ def test_taken_port_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
 
 
 def test_child_that_dies_is_reported(tmp_path: Path) -> None:
-    """Its lines carry its name, and the check names it with its exit code."""
+    """Each line has the child's name, and the check reports it with its exit code."""
     (tmp_path / "brief.py").write_text("import sys; print('so long'); sys.exit(4)")
     screen = io.StringIO()
     supervisor = Supervisor(ROOT, screen)
@@ -168,7 +167,7 @@ def arguments(**given: object) -> argparse.Namespace:
 
 
 def test_example_settings_name_no_real_tenant(tmp_path: Path) -> None:
-    """A copy of the example, placeholders and all, still means the sample tenant."""
+    """A copy of the example with all placeholders means the sample tenant."""
     example = (ROOT / "local.settings.json.example").read_text("utf-8")
     (tmp_path / "local.settings.json").write_text(example, "utf-8")
     made = plan.make(arguments(), project=tmp_path)
@@ -179,7 +178,7 @@ def test_example_settings_name_no_real_tenant(tmp_path: Path) -> None:
 
 
 def test_filled_settings_replace_the_sample_tenant(tmp_path: Path) -> None:
-    """With a real client and authority no sample tenant is started; placeholders that are left are not passed on."""
+    """With a real client and authority no sample tenant is started; remaining placeholders are not passed on."""
     example = json.loads((ROOT / "local.settings.json.example").read_text("utf-8"))
     example["Values"] |= {"CLIENT_ID": "11111111-2222-3333-4444-555555555555", "AUTHORITY": "https://login.example/t"}
     (tmp_path / "local.settings.json").write_text(json.dumps(example))
@@ -192,7 +191,7 @@ def test_filled_settings_replace_the_sample_tenant(tmp_path: Path) -> None:
 
 
 def test_real_storage_account_replaces_azurite(tmp_path: Path) -> None:
-    """A connection string of one's own means that only the app's port is needed."""
+    """With the developer's own connection string, only the app's port is needed."""
     values = {"CLIENT_ID": "id", "OIDC_AUTHORITY": "https://login.example", "AzureWebJobsStorage": "AccountName=a"}
     (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}))
     made = plan.make(arguments(), project=tmp_path)
@@ -202,7 +201,7 @@ def test_real_storage_account_replaces_azurite(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"Values": 1}'])
 def test_broken_settings_start_nothing(tmp_path: Path, content: str) -> None:
-    """local.settings.json that can't be read is an error of its own, not a reason to use the sample tenant."""
+    """An unreadable local.settings.json is an error. It is no reason to use the sample tenant."""
     (tmp_path / "local.settings.json").write_text(content)
     with pytest.raises(CannotStartError, match=r"local\.settings\.json"):
         plan.make(arguments(), project=tmp_path)
@@ -211,7 +210,7 @@ def test_broken_settings_start_nothing(tmp_path: Path, content: str) -> None:
 
 
 def test_encryption_keys_are_made_once(tmp_path: Path) -> None:
-    """The second run reads what the first made; nobody else may read it."""
+    """The second run reads the first run's file, which only its owner may read."""
     file = tmp_path / ".local" / "encryption_keys"
     keys = app_settings.encryption_keys(file)
     assert app_settings.encryption_keys(file) == keys

@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_it_is_made_once_and_again_when_its_packages_change(project: Path) -> None:
-    """A second call only looks; a changed requirements file is noticed, and one that can't be met is named."""
+    """A second call changes nothing. A changed requirements file is noticed, and one that can't be met is named."""
     environment = SideEnvironment(project, "small", ["--no-index", "-r", "requirements.txt"])
     python = environment.ensure(QUIET)
     assert subprocess.run([python, "-c", "import pip"], check=False).returncode == 0
@@ -40,14 +40,14 @@ def test_it_is_made_once_and_again_when_its_packages_change(project: Path) -> No
 
 
 def test_an_index_out_of_reach_is_told_apart(project: Path) -> None:
-    """So that tests can be skipped without hiding a requirement that nobody can meet."""
+    """Tests can then be skipped without hiding a requirement that can't be met."""
     packages = ["--index-url", "http://127.0.0.1:9/", "--retries", "1", "--isolated", "six"]
     with pytest.raises(IndexUnreachableError):
         SideEnvironment(project, "offline", packages).ensure(QUIET)
 
 
 def test_this_python_is_found_and_another_may_not_be() -> None:
-    """By its version; what is found runs."""
+    """A Python is found by its version, and it runs."""
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assert pythons.find(version) == Path(sys.executable)
     assert pythons.find("3.2") is None

@@ -1,4 +1,4 @@
-"""Proving the client: secrets, certificates, federated credentials, public clients."""
+"""Client authentication: secrets, certificates, federated credentials, public clients."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def held(web: WebApp) -> str:
 
 
 def with_credential(tenant: SampleTenant, held: str, **credential: str) -> requests.Response:
-    """A refresh by the web app, proved in this way only."""
+    """A refresh by the web app with only this credential."""
     form = {"grant_type": "refresh_token", "refresh_token": held, "client_secret": ""}
     if "client_assertion" in credential:
         form["client_assertion_type"] = JWT_BEARER
@@ -31,7 +31,7 @@ def with_credential(tenant: SampleTenant, held: str, **credential: str) -> reque
 
 
 def refused(answer: requests.Response) -> tuple[Any, ...]:
-    """What a refusal says."""
+    """The code and text of a refusal."""
     return answer.status_code, answer.json()["error"], answer.json()["error_codes"]
 
 
@@ -56,7 +56,7 @@ def test_takes_the_secret_posted_or_in_a_header(tenant: SampleTenant, held: str)
 def test_refuses_who_is_not_the_client(
     tenant: SampleTenant, held: str, credential: dict[str, str], expected: tuple[Any, ...]
 ) -> None:
-    """Missing, wrong, unknown, malformed: each has its code."""
+    """Missing, wrong, unknown and malformed credentials each have their code."""
     assert refused(with_credential(tenant, held, **credential)) == expected
 
 
@@ -85,7 +85,7 @@ def test_public_clients_have_no_secret(tenant: SampleTenant) -> None:
 
 
 def test_application_permissions_are_not_to_be_had(web: WebApp) -> None:
-    """The app acts for people or not at all."""
+    """The app acts only for people."""
     result = web.msal.acquire_token_for_client(["https://graph.microsoft.com/.default"])
     assert (result["error"], result["error_codes"]) == ("unauthorized_client", [70001])
 
@@ -101,7 +101,7 @@ def test_takes_a_certificate_from_msal(web: WebApp) -> None:
 
 
 def test_refuses_a_certificate_that_is_not_registered(web: WebApp, held: str) -> None:
-    """Until it is."""
+    """It is accepted once registered."""
     made = ClientCertificate.make("stranger")
     web.options["client_credential"] = {"private_key": made.private_key, "public_certificate": made.certificate}
     assert web.silent()["error_codes"] == [700027]
@@ -129,7 +129,7 @@ def _assertion(tenant: SampleTenant, made: ClientCertificate, **changes: Any) ->
     ],
 )
 def test_refuses_evil_assertions(tenant: SampleTenant, held: str, changes: dict[str, Any], code: int) -> None:
-    """Signed with the right certificate, but wrong in themselves."""
+    """They are signed with the right certificate, but their claims are wrong."""
     made = tenant.make_certificate()
     assert with_credential(tenant, held, client_assertion=_assertion(tenant, made)).status_code == 200
     evil = with_credential(tenant, held, client_assertion=_assertion(tenant, made, **changes))

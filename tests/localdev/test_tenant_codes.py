@@ -1,4 +1,4 @@
-"""Redeeming authorization codes: once, in time, by the right client with the right proof."""
+"""Redeeming authorization codes: once, in time, by the right client with the right verifier."""
 
 import base64
 import hashlib
@@ -80,7 +80,7 @@ def test_is_bound_to_the_client(tenant: SampleTenant, code: str) -> None:
 
 
 def test_ends_after_ten_minutes(tenant: SampleTenant, code: str, clock: Clock) -> None:
-    """By the tenant's clock."""
+    """The tenant's clock decides."""
     clock.ahead = 601
     assert refused(redeem(tenant, code)) == (400, "invalid_grant", [70008])
 
@@ -124,6 +124,6 @@ def test_gives_no_refresh_token_unless_asked(tenant: SampleTenant, code: str) ->
 
 
 def test_a_disabled_person_gets_nothing_for_a_code(tenant: SampleTenant, code: str) -> None:
-    """What happens between the page and the redemption counts."""
+    """What happens between the page and the redemption counts too."""
     tenant.change_person(BEN, state="disabled")
     assert refused(redeem(tenant, code)) == (400, "invalid_grant", [50057])

@@ -1,4 +1,4 @@
-"""The control API over HTTP, what it lets nobody do, and the log."""
+"""The control API over HTTP: its commands, its limits, and the log."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.localdev.tenant_actors import ADA, BEN, GRETA, WebApp, graph_get, ref
 
 
 def control(tenant: SampleTenant, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
-    """A control request, JSON unless told otherwise."""
+    """Sends a control request, as JSON by default."""
     wanted: dict[str, Any] = {"json": body or {}} if method != "GET" else {}
     return session(tenant).request(method, f"{tenant.page_url}/control{path}", **(wanted | options))
 
@@ -88,13 +88,13 @@ def test_bodies_must_be_json_objects(tenant: SampleTenant) -> None:
 
 
 def test_other_host_names_are_not_served(tenant: SampleTenant) -> None:
-    """A name that somebody else points at this machine gets nowhere, on either port."""
+    """A foreign host name that points to this machine is refused on both ports."""
     for url in (f"{tenant.page_url}/control/people", tenant.authority + "/v2.0/.well-known/openid-configuration"):
         assert session(tenant).get(url, headers={"Host": "evil.example"}).status_code == 400
 
 
 def test_the_log_counts_and_agrees(web: WebApp) -> None:
-    """In all, by person, and for Graph by path; without a secret in it."""
+    """Counts are in total, by person and by Graph path. The log has no secret."""
     tenant, ada = web.tenant, WebApp(web.tenant)
     result = web.sign_in(BEN)
     ada.sign_in(ADA)
@@ -119,7 +119,7 @@ def test_the_log_counts_and_agrees(web: WebApp) -> None:
 
 
 def test_knows_every_secret_it_issued(web: WebApp) -> None:
-    """Codes, three kinds of tokens, the app's secret, the browser's cookie."""
+    """It knows codes, three kinds of tokens, the app's secret and the browser's cookie."""
     visitor = Visitor()
     flow = web.flow()
     answer = visitor.sign_in(flow["auth_uri"], BEN)

@@ -22,13 +22,13 @@ def started(app: Any) -> dict[str, Any]:
 
 
 def polled(app: Any, flow: dict[str, Any]) -> dict[str, Any]:
-    """What one poll brings, however soon after the last."""
+    """The result of one poll, however soon after the last one."""
     flow.pop("latest_attempt_at", None)
     return dict(app.acquire_token_by_device_flow(flow, exit_condition=lambda _: True))
 
 
 def test_a_device_code_signs_in(tenant: SampleTenant) -> None:
-    """Pending, then allowed in a browser elsewhere, then tokens, which refresh."""
+    """The code is pending, then allowed in a browser, then redeemed for tokens that refresh."""
     app = desktop(tenant)
     flow = started(app)
     assert flow["user_code"] in flow["message"]
@@ -42,7 +42,7 @@ def test_a_device_code_signs_in(tenant: SampleTenant) -> None:
 
 
 def test_a_device_code_works_once(tenant: SampleTenant) -> None:
-    """The second redemption knows it no more."""
+    """The second redemption is refused."""
     app = desktop(tenant)
     flow = started(app)
     Visitor().allow_device(flow["verification_uri"], flow["user_code"], BEN)
@@ -60,7 +60,7 @@ def test_a_declined_device_is_told_so(tenant: SampleTenant) -> None:
 
 
 def test_a_device_code_expires(tenant: SampleTenant, clock: Clock) -> None:
-    """For the device and on the page."""
+    """It expires both for the device and on the page."""
     app = desktop(tenant)
     flow = started(app)
     clock.ahead = 901
@@ -70,7 +70,7 @@ def test_a_device_code_expires(tenant: SampleTenant, clock: Clock) -> None:
 
 
 def test_the_device_page_knows_who_may(tenant: SampleTenant) -> None:
-    """A wrong code, a stranger to the tenant, a disabled person."""
+    """A wrong code, a person of another tenant and a disabled person are refused."""
     flow = started(desktop(tenant))
     tenant.change_person(BEN, state="disabled")
     for code, username, words in (("XXXXXXXXX", BEN, "didn't work"), ("", HUGO, "not in this"), ("", BEN, "50057")):
@@ -89,7 +89,7 @@ def test_the_loopback_redirect_takes_any_port(tenant: SampleTenant) -> None:
 def by_password(tenant: SampleTenant, username: str, password: str = "", segment: str = CONTOSO.tid) -> dict[str, Any]:
     """MSAL's result; "" takes the right password."""
     known = {each["username"]: each["password"] for each in tenant.people()}
-    with pytest.warns(DeprecationWarning, match="deprecated"):  # and so do we
+    with pytest.warns(DeprecationWarning, match="deprecated"):  # and we discourage it too
         return dict(
             desktop(tenant, segment).acquire_token_by_username_password(username, password or known[username], SCOPES)
         )
@@ -127,7 +127,7 @@ def test_passwords_are_refused_in_so_many_words(
 
 
 def test_passwords_need_a_tenant(tenant: SampleTenant) -> None:
-    """Not over /common."""
+    """/common is refused."""
     assert by_password(tenant, BEN, segment="common")["error_codes"] == [90010]
 
 
@@ -135,6 +135,6 @@ def test_passwords_need_a_tenant(tenant: SampleTenant) -> None:
     ("username", "kind"), [(ADA, "Managed"), (GRETA, "Managed"), ("x@adatum.example", "Federated"), ("x@y", "Unknown")]
 )
 def test_tells_the_user_realm(tenant: SampleTenant, username: str, kind: str) -> None:
-    """What MSAL asks before it sends a password."""
+    """MSAL asks for this before it sends a password."""
     url = tenant.authority_of("common") + f"/userrealm/{username}?api-version=1.0"
     assert session(tenant).get(url).json()["account_type"] == kind

@@ -1,4 +1,4 @@
-"""Misbehaviour, as a raw client sees it."""
+"""Faults, as a raw client sees them."""
 
 import socket
 import ssl
@@ -27,7 +27,7 @@ def held(web: WebApp) -> str:
 
 @pytest.mark.parametrize("retry_after", [7, "Wed, 21 Oct 2015 07:28:00 GMT", None])
 def test_throttles_with_and_without_a_time(tenant: SampleTenant, held: str, retry_after: float | str | None) -> None:
-    """429; Retry-After as seconds, as a date, or not at all. Once, because so told."""
+    """429 with Retry-After as seconds, as a date, or without it. `times=1` makes it happen once."""
     tenant.add_fault("token", "throttle", retry_after=retry_after, times=1)
     answer = refresh(tenant, held)
     assert answer.status_code == 429
@@ -51,7 +51,7 @@ def test_throttles_with_and_without_a_time(tenant: SampleTenant, held: str, retr
 def test_answers_something_else(
     tenant: SampleTenant, held: str, facts: dict[str, object], status: int, body: str
 ) -> None:
-    """And does nothing of what was asked."""
+    """The request has no effect."""
     tenant.add_fault("token", **facts)  # type: ignore[arg-type]  # the kind is among them
     answer = refresh(tenant, held)
     assert answer.status_code == status
@@ -61,14 +61,14 @@ def test_answers_something_else(
 
 
 def test_an_error_told_to_give_counts_as_refused(tenant: SampleTenant, held: str) -> None:
-    """With its code, like one that the tenant thought of itself."""
+    """It counts with its code, like the tenant's own refusals."""
     tenant.add_fault("token", "oauth_error", body={"error": "invalid_grant", "error_codes": [50173]})
     refresh(tenant, held)
     assert [each["code"] for each in tenant.log()["refusals"]] == [50173]
 
 
 def test_cuts_json_off(tenant: SampleTenant, held: str) -> None:
-    """The length is honest, the JSON is not whole; the work was done."""
+    """Content-Length is right but the JSON is cut off. The work was done."""
     tenant.add_fault("token", "truncated")
     answer = refresh(tenant, held)
     assert answer.status_code == 200
@@ -119,7 +119,7 @@ def _shaken(tls: ssl.SSLObject) -> bool:
 
 
 def test_resets_for_real(tenant: SampleTenant) -> None:
-    """With an RST, also under TLS: at once, or after half an answer."""
+    """The connection ends with an RST, also under TLS: at once, or after half an answer."""
     path = "/common/discovery/instance"
     tenant.add_fault("discovery", "reset", times=1)
     assert _until_reset(tenant, path) == b""
@@ -132,7 +132,7 @@ def test_resets_for_real(tenant: SampleTenant) -> None:
 
 @pytest.mark.parametrize(("kind", "redeemed"), [("hang", 0), ("hang_midway", 1)])
 def test_hangs_until_the_client_goes(tenant: SampleTenant, held: str, kind: str, redeemed: int) -> None:
-    """The client's own time-out ends it; nothing is left behind."""
+    """The client's own time-out ends the request, and nothing is left behind."""
     tenant.add_fault("token", kind)
     with pytest.raises((requests.ReadTimeout, requests.ConnectionError), match="timed out"):
         post_token(tenant, {"grant_type": "refresh_token", "refresh_token": held}, timeout=SOON)
@@ -142,7 +142,7 @@ def test_hangs_until_the_client_goes(tenant: SampleTenant, held: str, kind: str,
 
 @contextmanager
 def _hanging(tenant: SampleTenant) -> Iterator[list[Exception]]:
-    """A request that hangs meanwhile in another thread; what became of it."""
+    """A request that hangs in another thread. Yields the list that gets its exception."""
     ends: list[Exception] = []
 
     def ask() -> None:
@@ -161,7 +161,7 @@ def _hanging(tenant: SampleTenant) -> Iterator[list[Exception]]:
 
 
 def test_clearing_the_faults_lets_go(tenant: SampleTenant) -> None:
-    """Who hangs gets a reset."""
+    """Requests that hang are reset."""
     with _hanging(tenant) as ends:
         tenant.clear_faults()
     assert [type(each) for each in ends] == [requests.ConnectionError]
@@ -181,7 +181,7 @@ def test_stopping_lets_go() -> None:
 
 
 def test_can_be_meant_for_one_person_or_one_grant(web: WebApp) -> None:
-    """Others go on undisturbed."""
+    """Other people and other grants are not affected."""
     ada, tenant = WebApp(web.tenant), web.tenant
     web.sign_in(BEN)
     tenant.add_fault("token", "status", status=500, username=BEN, grant="refresh_token")
@@ -214,7 +214,7 @@ def test_happens_where_it_is_told(web: WebApp) -> None:
 
 
 def test_can_be_slow(tenant: SampleTenant, held: str) -> None:
-    """Requests wait side by side, not one after the other."""
+    """Requests wait at the same time, not one after another."""
     tenant.change_settings(latency=0.15)
     threads = [threading.Thread(target=refresh, args=(tenant, held)) for _ in range(6)]
     for each in threads:
@@ -228,12 +228,12 @@ def test_can_be_slow(tenant: SampleTenant, held: str) -> None:
     "facts", [{"where": "moon", "kind": "html"}, {"where": "token", "kind": "tea"}, {"where": "token"}]
 )
 def test_refuses_nonsense(tenant: SampleTenant, facts: dict[str, str]) -> None:
-    """A typing error must not pass for a fault."""
+    """A typing error must not count as a fault."""
     url = f"{tenant.page_url}/control/faults"
     assert session(tenant).post(url, json=facts).status_code == 400
 
 
 def test_a_wrong_clock_is_no_fault(tenant: SampleTenant, held: str, clock: Clock) -> None:
-    """The tenant's clock may be ahead: tokens say so, refreshes go on."""
+    """The tenant's clock may be ahead. Tokens show it, and refreshes still work."""
     clock.ahead = 3600
     assert refresh(tenant, held).status_code == 200

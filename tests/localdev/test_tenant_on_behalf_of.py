@@ -1,4 +1,4 @@
-"""On-behalf-of: the app's API trades the token it was called with for one for Graph."""
+"""On-behalf-of: the app's API exchanges the token of its caller for a Graph token."""
 
 import time
 from typing import Any
@@ -36,7 +36,7 @@ def test_gives_a_graph_token_that_refreshes(web: WebApp, api_token: str) -> None
     ("state", "code"), [("require_mfa", 50076), ("revoked", 50173), ("disabled", 50057), ("consent_withdrawn", 65001)]
 )
 def test_a_persons_state_counts(web: WebApp, api_token: str, state: str, code: int) -> None:
-    """A token from before the event is no longer good for a trade."""
+    """A token from before the event can no longer be exchanged."""
     web.tenant.change_person(BEN, state=state)
     result = exchange(web, api_token)
     assert (result["error"], result["error_codes"]) == ("invalid_grant", [code])
@@ -44,7 +44,7 @@ def test_a_persons_state_counts(web: WebApp, api_token: str, state: str, code: i
 
 
 def test_refuses_scopes_without_consent(web: WebApp, api_token: str) -> None:
-    """Nobody allowed the API to read mail."""
+    """The person has not consented to mail access."""
     assert exchange(web, api_token, "Mail.Read")["error_codes"] == [65001]
 
 
@@ -63,12 +63,12 @@ def _evil(tenant: SampleTenant, token: str, **changes: Any) -> str:
     ],
 )
 def test_refuses_evil_assertions(web: WebApp, api_token: str, changes: dict[str, Any], code: int) -> None:
-    """Signed by the tenant, but not for this."""
+    """They are signed by the tenant, but for another purpose."""
     assert exchange(web, _evil(web.tenant, api_token, **changes))["error_codes"] == [code]
 
 
 def test_refuses_a_foreign_signature_and_a_public_client(tenant: SampleTenant, api_token: str) -> None:
-    """And a request that doesn't say what it is."""
+    """A request without `requested_token_use` is refused too."""
     form = {
         "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "requested_token_use": "on_behalf_of",

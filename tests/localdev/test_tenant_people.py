@@ -27,13 +27,13 @@ def ben(web: WebApp) -> WebApp:
 
 
 def told(result: dict[str, Any]) -> tuple[Any, ...]:
-    """What MSAL passes on of a refusal."""
+    """What MSAL reports of a refusal."""
     return result["error"], result["error_codes"], result["suberror"]
 
 
 @pytest.mark.parametrize(("state", "code", "suberror"), NEEDS_SIGN_IN + STANDING)
 def test_each_state_refuses_in_its_own_words(ben: WebApp, state: str, code: int, suberror: str) -> None:
-    """error, AADSTS code, suberror; other people are not touched."""
+    """Error, AADSTS code and suberror are right, and other people are not affected."""
     ada = WebApp(ben.tenant)
     ada.sign_in(ADA)
     ben.tenant.change_person(BEN, state=state)
@@ -74,7 +74,7 @@ def test_null_undoes_a_state(ben: WebApp, state: str, code: int, suberror: str) 
 
 
 def test_only_grants_from_before_a_revocation_are_refused(ben: WebApp) -> None:
-    """Also without any time passing between."""
+    """This holds even when no time passes in between."""
     ben.tenant.change_person(BEN, state="revoked")
     ben.sign_in(BEN)
     assert "access_token" in ben.silent()
@@ -89,7 +89,7 @@ def test_policies_send_claims_to_sign_in_with(ben: WebApp) -> None:
 
 
 def test_a_revocation_ends_the_browsers_session_too(ben: WebApp) -> None:
-    """Who was signed in to the tenant has to choose themselves again."""
+    """The person must choose their account again."""
     visitor = Visitor()
     ben.sign_in(BEN, visitor=visitor)
     ben.tenant.change_person(BEN, state="revoked")
@@ -116,12 +116,12 @@ def test_roles_and_profile_can_be_changed(tenant: SampleTenant, web: WebApp) -> 
 
 @pytest.mark.parametrize("changes", [{"state": "bored"}, {"mood": "bad"}])
 def test_unknown_changes_are_refused(tenant: SampleTenant, changes: dict[str, Any]) -> None:
-    """A typing error must not pass for a state."""
+    """A typing error must not count as a state."""
     with pytest.raises(ValueError, match="state"):
         tenant.change_person(BEN, **changes)
 
 
 def test_more_people_can_be_added(tenant: SampleTenant, web: WebApp) -> None:
-    """They sign in like the others."""
+    """New people sign in like the others."""
     tenant.add_person("zoe@contoso.example", "Zoe Quist", job_title="Pilot")
     assert web.sign_in("zoe@contoso.example")["id_token_claims"]["name"] == "Zoe Quist"

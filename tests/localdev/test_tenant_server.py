@@ -68,7 +68,7 @@ def test_its_memory_is_private_and_whole(tmp_path: Path) -> None:
 
 
 def test_two_tenants_are_strangers(tenant: SampleTenant) -> None:
-    """Each has its own keys, secrets and people's states, in one process."""
+    """Two tenants in one process have separate keys, secrets and people's states."""
     with SampleTenant() as other:
         web = WebApp(other)
         web.sign_in(BEN)
@@ -87,7 +87,7 @@ def test_a_stopped_tenant_can_be_started_again() -> None:
 
 
 def test_a_port_in_use_is_an_error_and_leaves_nothing_open(tenant: SampleTenant) -> None:
-    """For either of the two ports."""
+    """This holds for both ports."""
     port, page = _ports(tenant)
     for taken in (SampleTenant(port=port), SampleTenant(page_port=page)):
         with pytest.raises(OSError, match=r"\d|use"):
@@ -119,7 +119,7 @@ def _run(*arguments: str) -> "subprocess.Popen[str]":
 @pytest.mark.skipif(os.name != "posix", reason="Windows ends programs in other ways")
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_serves_until_told_to_end(tmp_path: Path, ending: signal.Signals) -> None:
-    """One line when ready, a quiet end, exit code 0."""
+    """It prints one line when ready and ends quietly with exit code 0."""
     with _run("--state", str(tmp_path)) as process:
         assert process.stdout
         line = process.stdout.readline()

@@ -1,4 +1,4 @@
-"""Throw-away TLS files: made once, kept, renewed in time, and good for nothing but this machine."""
+"""Throw-away TLS files: made once, kept, renewed in time, and valid only for this machine."""
 
 import os
 import socket
@@ -44,7 +44,7 @@ def _serve(context: ssl.SSLContext, connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 def test_a_strict_client_accepts_it(tmp_path: Path, name: str) -> None:
-    """As Python 3.13 checks certificates."""
+    """The client checks certificates as Python 3.13 does."""
     assert name in handshake(tls.ensure(tmp_path), name)
 
 
@@ -55,7 +55,7 @@ def test_another_name_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_authority_can_sign_nothing_else(tmp_path: Path) -> None:
-    """It is constrained to localhost, and its key is kept nowhere."""
+    """The CA is constrained to localhost, and its key is not stored."""
     files = tls.ensure(tmp_path)
     authority = x509.load_pem_x509_certificate(files.ca_bundle.read_bytes())
     constraints = authority.extensions.get_extension_for_class(x509.NameConstraints)
@@ -72,7 +72,7 @@ def test_it_is_made_once(tmp_path: Path) -> None:
 
 
 def test_it_is_renewed_before_it_ends(tmp_path: Path) -> None:
-    """Two weeks before."""
+    """It is renewed two weeks before it expires."""
     first = tls.ensure(tmp_path).certificate.read_bytes()
     assert tls.ensure(tmp_path, now=datetime.now(UTC) + timedelta(days=370)).certificate.read_bytes() == first
     assert tls.ensure(tmp_path, now=datetime.now(UTC) + timedelta(days=380)).certificate.read_bytes() != first
@@ -81,7 +81,7 @@ def test_it_is_renewed_before_it_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("broken", ["ca.pem", "certificate.pem", "key.pem"])
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
 def test_broken_files_are_replaced(tmp_path: Path, broken: str, content: bytes | None) -> None:
-    """Empty, unreadable or gone: a whole new set."""
+    """When a file is empty, unreadable or missing, the whole set is made again."""
     files = tls.ensure(tmp_path)
     path, first = files.key.parent / broken, files.certificate.read_bytes()
     if content is None:
@@ -102,7 +102,7 @@ def test_files_of_two_sets_are_replaced(tmp_path: Path) -> None:
 
 
 def test_several_may_make_it_at_once(tmp_path: Path) -> None:
-    """All get the same whole set, and nothing else stays behind."""
+    """All get the same set, and nothing else stays behind."""
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: tls.ensure(tmp_path).certificate.read_bytes(), range(8)))
     assert len(set(found)) == 1

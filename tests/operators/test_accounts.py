@@ -1,4 +1,4 @@
-"""The operators' page and its documents: who may see them, what they say, what their buttons do."""
+"""The operators' page and its documents: who may see them, what they show, what their buttons do."""
 
 import csv
 import io
@@ -34,26 +34,26 @@ def operator(app: RunningApp) -> Browser:
 
 
 def by_script(app: RunningApp, path: str, token: str, method: str = "GET") -> requests.Response:
-    """A program's request: no cookie, a bearer token."""
+    """A program's request, with a bearer token and no cookie."""
     with requests.Session() as http:
         http.trust_env = False
         return http.request(method, app.url + path, headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
 
 def rows(answer: requests.Response) -> list[dict[str, str]]:
-    """A CSV answer."""
+    """The rows of a CSV answer."""
     assert answer.status_code == 200
     return list(csv.DictReader(io.StringIO(answer.text)))
 
 
 def shown(username: str) -> str:
-    """A username as the words of the page have it: a line may break before its @."""
+    """A username as it appears in the page's text: a line may break before the @."""
     return username.replace("@", " @")
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_only_operators_see_the_list(app: RunningApp, operator: Browser, path: str) -> None:
-    """Not the world, and not everybody who can sign in."""
+    """Strangers are refused, and so are people without the role."""
     assert app.browser().get(path).status_code == 401
     ben = app.browser()
     ben.sign_in(BEN)
@@ -73,7 +73,7 @@ def test_without_a_role_in_the_settings_there_are_no_operators(start_app: Callab
 
 @pytest.mark.parametrize("path", ["/accounts/remove", "/accounts/sweep"])
 def test_only_operators_on_our_own_pages_can_change_anything(app: RunningApp, operator: Browser, path: str) -> None:
-    """Another site's form is refused, somebody without the role is refused, and nothing happens."""
+    """A form of another site and a person without the role are refused, and nothing changes."""
     ben = app.browser()
     ben.sign_in(BEN)
     known = app.account_of(BEN)
@@ -87,7 +87,7 @@ def test_only_operators_on_our_own_pages_can_change_anything(app: RunningApp, op
 
 
 def test_list_says_who_is_set_aside_why_and_since_when(app: RunningApp, operator: Browser) -> None:
-    """In words, on the page and in the documents."""
+    """The page says it in words, and the documents have it too."""
     app.browser().sign_in(BEN)
     app.tenant.change_person(BEN, state="revoked")
     app.clock.move(minutes=6)
@@ -107,7 +107,7 @@ def test_list_says_who_is_set_aside_why_and_since_when(app: RunningApp, operator
 
 
 def test_no_token_and_no_cache_is_in_any_of_them(app: RunningApp, operator: Browser) -> None:
-    """Not for operators either."""
+    """Even operators see none."""
     account = app.account_of(ADA)
     assert account is not None
     for path in PATHS:
@@ -131,7 +131,7 @@ def test_every_row_has_a_cell_for_every_heading(app: RunningApp, operator: Brows
 
 
 def test_csv_comes_in_pages_with_a_link_to_the_next(app: RunningApp, operator: Browser) -> None:
-    """Each person once."""
+    """Each person is listed once."""
     for number in range(9):
         app.services.store.save(Account(account_id=f"person-{number}", username=f"p{number}"))
     path, found = "/accounts.csv?top=4", []
@@ -153,7 +153,7 @@ def test_no_cell_is_a_formula(app: RunningApp, operator: Browser, username: str)
 
 
 def test_names_of_the_world_are_text_on_the_page(app: RunningApp, operator: Browser) -> None:
-    """Whatever a tenant calls people."""
+    """A name with markup is shown as text."""
     evil = '<script>alert(1)</script>"><img src=x>@contoso.example'
     app.services.store.save(Account(account_id="evil<b>", username=evil))
     page = operator.get("/accounts").text
@@ -166,14 +166,14 @@ def test_names_of_the_world_are_text_on_the_page(app: RunningApp, operator: Brow
     "query", ["show=everyone", "cursor=nonsense", "top=0", "top=9999999", "search=" + "x" * 500, "show=active&show=x"]
 )
 def test_a_question_that_makes_no_sense_is_refused(operator: Browser, query: str) -> None:
-    """With a page, not with an error of the storage."""
+    """The answer is a page, not a storage error."""
     answer = operator.get(f"/accounts.json?{query}", Accept="text/html")
     assert answer.status_code == 400
     assert "<h1" in answer.text
 
 
 def test_removing_somebody_ends_their_sessions_and_their_background_work(app: RunningApp, operator: Browser) -> None:
-    """And leads back to the list as it was."""
+    """Afterwards the operator is back at the same list."""
     ben = app.browser()
     ben.sign_in(BEN)
     account = app.account_of(BEN)
@@ -204,7 +204,7 @@ def test_sweep_now_only_puts_messages_and_those_sweep_everybody_who_is_due(app: 
 
 @pytest.mark.parametrize("path", ["/accounts.json", "/accounts.csv"])
 def test_scripts_read_with_an_operators_token(app: RunningApp, path: str) -> None:
-    """The same rules as for the API's callers, and the role."""
+    """Tokens follow the rules of the API, and need the role."""
     app.browser().sign_in(EMI)
     answer = by_script(app, path, api_token(app.tenant, ADA))
     assert answer.status_code == 200
@@ -218,21 +218,21 @@ def test_scripts_read_with_an_operators_token(app: RunningApp, path: str) -> Non
 
 
 def test_other_credentials_do_not_stand_in_the_way_of_a_session(app: RunningApp, operator: Browser) -> None:
-    """A proxy before the app may ask a browser for a password of its own."""
+    """A proxy in front of the app may ask browsers for a password."""
     proxied = app.browser(Authorization="Basic b3BlbjpzZXNhbWU=")
     proxied.sign_in(ADA)
     assert proxied.get("/accounts.json").status_code == 200
 
 
 def test_a_token_changes_nothing_on_operators_pages(app: RunningApp, operator: Browser) -> None:
-    """Removing and sweeping are for operators at this app's own pages."""
+    """Removing and sweeping work only from the app's own pages."""
     for path in ("/accounts/remove", "/accounts/sweep"):
         assert by_script(app, path, api_token(app.tenant, ADA), "POST").status_code == 403
     assert by_script(app, "/accounts", api_token(app.tenant, ADA)).status_code == 401
 
 
 def test_overdue_people_and_a_missing_heartbeat_stand_out(app: RunningApp, operator: Browser) -> None:
-    """When no tick came for more than three of them."""
+    """They stand out after more than three missed ticks."""
     app.browser().sign_in(EMI)
     app.sweep()
     assert operator.get("/accounts.json").json()["heartbeat"]["state"] == "beating"
@@ -246,7 +246,7 @@ def test_overdue_people_and_a_missing_heartbeat_stand_out(app: RunningApp, opera
 
 
 def test_roles_are_those_of_the_last_sign_in(app: RunningApp, operator: Browser) -> None:
-    """Who lost the role keeps it until they sign in again, and no longer."""
+    """A person who lost the role keeps it until they sign in again."""
     app.tenant.change_person(ADA, roles=[])
     operator.sign_in(ADA)
     assert operator.get("/accounts").status_code == 403

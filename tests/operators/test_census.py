@@ -1,4 +1,4 @@
-"""Counts are a scan: at most once an interval, never in a request's way."""
+"""Counting is a scan: it happens at most once per interval, and no request waits for it."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ def recorded(store: AccountStore) -> tuple[Census, list[str]]:
 
 
 def test_everybody_is_counted_once_an_interval() -> None:
-    """What comes in between is seen with the next count; "as of" says so."""
+    """Changes show with the next count. "As of" says how old the count is."""
     store = MemoryAccountStore()
     census, calls = recorded(store)
     store.save(Account(account_id="a"))
@@ -35,7 +35,7 @@ def test_everybody_is_counted_once_an_interval() -> None:
 
 
 class SlowStore(MemoryAccountStore):
-    """A store whose count ends when it is let go."""
+    """A store whose count ends when the test allows it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class SlowStore(MemoryAccountStore):
 
 
 def test_a_long_count_is_not_waited_for_and_not_begun_twice() -> None:
-    """The page shows none, or the last, and takes the new one when it is there."""
+    """The page shows no count or the last one, and the new one once it is there."""
     store = SlowStore()
     census = Census(store, patience=0.01)
     assert census.latest(NOW, NOW) is None
@@ -62,7 +62,7 @@ def test_a_long_count_is_not_waited_for_and_not_begun_twice() -> None:
 
 
 class BrokenStore(MemoryAccountStore):
-    """A storage that fails, until it is mended."""
+    """A storage that fails until it is repaired."""
 
     broken = True
 
@@ -74,7 +74,7 @@ class BrokenStore(MemoryAccountStore):
 
 
 def test_a_count_that_fails_is_tried_again_at_once() -> None:
-    """Nobody waits an interval for it."""
+    """The next request tries again without waiting for the interval."""
     store = BrokenStore()
     census = Census(store)
     assert census.latest(NOW, NOW) is None

@@ -1,4 +1,4 @@
-"""Does the timer run? The slots tell."""
+"""The slots show whether the timer runs."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,24 +11,24 @@ TICK = timedelta(minutes=5)
 
 
 def slots(*minutes: int) -> list[Slot]:
-    """Slots that are due in so many minutes."""
+    """Slots that are due in these numbers of minutes."""
     names = all_slots()
     return [Slot(names[index], NOW + timedelta(minutes=each), "etag") for index, each in enumerate(minutes)]
 
 
 def test_slots_that_are_due_later_or_have_just_come_due_are_a_heartbeat() -> None:
-    """A tick or two late is nothing."""
+    """One or two ticks late is fine."""
     assert heartbeat(slots(30, 0, -5, -15), [], NOW, TICK).state == "beating"
 
 
 def test_one_slot_that_is_overdue_by_more_than_three_ticks_is_none() -> None:
-    """And it says by how much."""
+    """The detail says by how much."""
     beat = heartbeat(slots(30, -16), [], NOW, TICK)
     assert (beat.state, beat.late) == ("missing", timedelta(minutes=16))
 
 
 def test_claims_that_no_sweep_finishes_are_none() -> None:
-    """A sweep that is killed each time moves its claim on: that is no sign of life. One that is at work is."""
+    """A sweep that is killed each time renews its claim: that is no heartbeat. A sweep that still runs is one."""
     at_work, dying = NOW + timedelta(minutes=8), NOW - timedelta(minutes=20)
     assert heartbeat([Slot("00", at_work, "etag", at_work)], [], NOW, TICK).state == "beating"
     beat = heartbeat([Slot("00", at_work, "etag", dying)], [], NOW, TICK)
@@ -36,14 +36,14 @@ def test_claims_that_no_sweep_finishes_are_none() -> None:
 
 
 def test_slots_that_were_never_written_tell_nothing() -> None:
-    """A new installation is no alarm."""
+    """A new installation raises no alarm."""
     never = [Slot(name, EPOCH) for name in all_slots()]
     assert heartbeat(never, [], NOW, TICK).state == "waiting"
     assert heartbeat([*never[1:], *slots(30)], [], NOW, TICK).state == "beating"
 
 
 def test_a_slot_stays_overdue_though_sweeps_come_by() -> None:
-    """Then the latest says why; one from before tells nothing."""
+    """The latest sweep then says why. An earlier one says nothing."""
     latest = SweepRecord(started_at=NOW - timedelta(minutes=4), seconds=1, slots=1, stopped="misconfigured 7000222")
     beat = heartbeat(slots(30, -16), [latest], NOW, TICK)
     assert (beat.state, beat.stopped) == ("behind", "misconfigured 7000222")

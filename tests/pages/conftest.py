@@ -1,4 +1,4 @@
-"""A real browser, driven like a person: an installed Chromium. Without one these tests are skipped, and say so."""
+"""A real browser, used as a person uses it: an installed Chromium. Without one these tests are skipped."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The machine's own; nothing is downloaded."""
+    """The machine's own Chromium. Nothing is downloaded."""
     path = next((found for found in map(shutil.which, _NAMES) if found), None)
     if path is None:
         pytest.skip(f"no browser on PATH: none of {', '.join(_NAMES)}")
@@ -26,7 +26,7 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_browser(chromium: Browser) -> Iterator[Callable[[RunningApp], Person]]:
-    """Somebody opens a browser of their own: `open_browser(app)`. Complaints of the browser fail the test."""
+    """Opens a new browser: `open_browser(app)`. Anything that the browser complains about fails the test."""
     people: list[Person] = []
 
     def open_(app: RunningApp) -> Person:
@@ -41,5 +41,5 @@ def open_browser(chromium: Browser) -> Iterator[Callable[[RunningApp], Person]]:
 
 @pytest.fixture
 def person(app: RunningApp, open_browser: Callable[[RunningApp], Person]) -> Person:
-    """Somebody at a browser, with nobody signed in."""
+    """A person at a browser, not signed in."""
     return open_browser(app)

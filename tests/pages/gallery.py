@@ -1,4 +1,4 @@
-"""Every page of the app, and how a person comes to see it."""
+"""Every page of the app, and how a person gets there."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -147,7 +147,7 @@ PAGES: Mapping[str, Exhibit] = {
 
 
 def populate(app: RunningApp, people: int = 60) -> None:
-    """Many people in every state, and fifty sweeps: as an operator sees it after a while."""
+    """Many people in every state, and fifty sweeps: what an operator sees after some time."""
     now = app.clock()
     codes = ("50173", "50076", "65001", "53003", "700082")
     for number in range(people):
@@ -218,7 +218,7 @@ def _with(account: Account, **changes: object) -> Account:
 
 
 def _remember(app: RunningApp, username: str, outcome: Outcome) -> None:
-    """One more turn an hour ago, before all others in the history."""
+    """Adds a turn of one hour ago, before all others in the history."""
     account = _account(app, username)
     oldest = account.recent[-1].at - timedelta(hours=1)
     app.services.store.save(_with(account, recent=(*account.recent, Attempt(oldest, outcome))))

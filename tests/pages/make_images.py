@@ -1,4 +1,4 @@
-"""Makes docs/images anew: a picture of every page. Not a part of the test run; made on request by
+"""Remakes docs/images: a picture of every page. It is not part of the test run. To run it:
 
 python3 dev.py test tests/pages/make_images.py
 """
@@ -34,7 +34,7 @@ def test_picture(
     start_app: Callable[..., RunningApp],
     open_browser: Callable[[RunningApp], Person],
 ) -> None:
-    """One page as a person sees it."""
+    """Takes a picture of one page."""
     exhibit = PAGES[name]
     app = start_app(**exhibit.settings)
     person = open_browser(app)

@@ -6,10 +6,10 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response
 
 
 class Person:
-    """One browser with its cookies, and the tab that is looked at.
+    """One browser with its cookies, and the current tab.
 
     Attributes:
-        complaints: what the browser's console said, and requests to anywhere but this machine.
+        complaints: messages on the browser's console, and requests to anywhere but this machine.
         weights: bytes of each answer of the app since the tab was opened, by address.
     """
 
@@ -22,7 +22,7 @@ class Person:
         self.page = self.new_tab()
 
     def new_tab(self) -> Page:
-        """Opens one and looks at it."""
+        """Opens a tab and switches to it."""
         self.page = self.context.new_page()
         self.page.on("console", self._hear)
         self.page.on("response", self._weigh)
@@ -35,13 +35,13 @@ class Person:
         return self.page
 
     def begin_sign_in(self, path: str = "/") -> None:
-        """As far as the tenant's page."""
+        """Begins a sign-in, up to the tenant's page."""
         self.go(path)
         self.page.get_by_role("link", name="Sign in", exact=True).click()
         self.page.get_by_role("heading", name="Sign in").wait_for()
 
     def finish_sign_in(self, username: str) -> None:
-        """Chooses who they are, and agrees if they are asked."""
+        """Chooses the account, and consents if asked."""
         self.page.get_by_role("button", name=username).click()
         self.page.get_by_role("button", name="Accept").or_(self.page.get_by_role("navigation", name="Pages")).wait_for()
         if self.page.get_by_role("button", name="Accept").is_visible():
@@ -50,13 +50,13 @@ class Person:
         self.page.wait_for_load_state()  # the photo asks for a token too
 
     def sign_in(self, username: str) -> Page:
-        """From the first page to their own."""
+        """Signs in, from the first page to the person's own."""
         self.begin_sign_in()
         self.finish_sign_in(username)
         return self.page
 
     def come_back_with(self, **answer: str) -> Page:
-        """From the tenant's page back to the app with an answer of the tenant, such as an error."""
+        """Returns from the tenant's page to the app with an answer of the tenant, such as an error."""
         state = parse_qs(urlsplit(self.page.url).query)["state"][0]
         return self.go(f"/signin/callback?{urlencode({'state': state, **answer})}")
 
@@ -66,11 +66,11 @@ class Person:
         return width
 
     def text(self) -> str:
-        """The words of the page."""
+        """The text of the page."""
         return " ".join(self.page.locator("body").inner_text().split())
 
     def _hear(self, message: ConsoleMessage) -> None:
-        # The browser itself logs every answer from 400 on; the pages that come with them are what is tested.
+        # The browser logs every answer with status 400 or more. Tests look at the pages instead.
         if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
             self.complaints.append(message.text)
 

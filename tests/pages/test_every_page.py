@@ -1,4 +1,5 @@
-"""What holds for every page: usable by everybody, light or dark, on a phone, small, and with nothing from elsewhere."""
+"""What holds for every page: accessible, light or dark, usable on a phone, small, and without anything from other
+sites."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +31,7 @@ def seen(
     start_app: Callable[..., RunningApp],
     open_browser: Callable[[RunningApp], Person],
 ) -> Person:
-    """Somebody who looks at a page, one for each of them."""
+    """A person who looks at a page, one per exhibit."""
     exhibit = PAGES[request.param]
     app = start_app(**exhibit.settings)
     person = open_browser(app)
@@ -39,7 +40,7 @@ def seen(
 
 
 def test_page_is_for_everybody_small_and_of_one_piece(seen: Person, axe: str) -> None:
-    """One visit, looked at from all sides: a page is expensive to come to."""
+    """One visit checks everything, because a visit is expensive."""
     page = seen.page
     page.wait_for_load_state("load")
     assert sum(seen.weights.values()) <= MOST_BYTES, seen.weights
@@ -64,7 +65,7 @@ def violations(page: Page) -> list[tuple[str, str]]:
 
 
 def check_source(source: str) -> None:
-    """Nothing that the content security policy would have to be softened for; nothing from another place."""
+    """The page needs no exception from the content security policy and loads nothing from other sites."""
     assert source.startswith("<!doctype html>")
     assert not re.search(r"<script|<style|\sstyle=|\son\w+=|javascript:", source)
     assert not re.search(r'(src|href)="(?!/|#)', source)
@@ -73,7 +74,7 @@ def check_source(source: str) -> None:
 
 
 def test_nothing_moves_while_the_photo_loads(person: Person) -> None:
-    """The photo's place is kept free: layout shift is zero."""
+    """The page reserves the photo's place: layout shift is zero."""
     page = person.sign_in("ben@contoso.example")
     held: list[Route] = []
 

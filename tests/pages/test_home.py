@@ -1,4 +1,4 @@
-"""The home page behind its looks: what it costs, and what it bears."""
+"""The home page: what it costs, and how it copes with faults."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,7 +17,7 @@ BEN = "ben@contoso.example"
 
 
 def test_home_page_is_one_round_trip_to_storage(app: RunningApp) -> None:
-    """Session and token cache come with the same read."""
+    """One read brings session and token cache."""
     app.tenant.change_settings(access_token_lifetime=3600)
     browser = app.browser()
     browser.sign_in(BEN)
@@ -40,7 +40,7 @@ def test_home_page_is_one_round_trip_to_storage(app: RunningApp) -> None:
     ids=lambda fault: f"{fault['where']} {fault['kind']}",
 )
 def test_home_page_bears_a_graph_or_a_tenant_that_fails(app: RunningApp, fault: dict[str, object]) -> None:
-    """It shows what it knows: who it is, and what was done in their name."""
+    """It shows what it knows: the person, and what was done in their name."""
     browser = app.browser()
     browser.sign_in(BEN)
     app.tenant.add_fault(**fault)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def test_photo_is_never_broken(app: RunningApp) -> None:
 
 
 def test_home_page_knows_at_once_that_the_person_must_come_back(app: RunningApp) -> None:
-    """When the tenant refuses while the page is made, the page says so."""
+    """When the tenant refuses during the request, the page says so."""
     browser = app.browser()
     browser.sign_in(BEN)
     app.tenant.change_person(BEN, state="revoked")
@@ -78,7 +78,7 @@ def test_home_page_knows_at_once_that_the_person_must_come_back(app: RunningApp)
     [("revoked", "login"), ("require_mfa", ""), ("consent_withdrawn", "consent"), ("inactive", "login")],
 )
 def test_button_starts_the_sign_in_that_helps(app: RunningApp, state: str, prompt: str) -> None:
-    """For the right person; a second factor asks for no password, a missing consent asks for consent."""
+    """The sign-in is for the right person. A second factor asks for no password, a missing consent asks for consent."""
     browser = app.browser()
     browser.sign_in(BEN)
     app.tenant.change_person(BEN, state=state)
@@ -94,7 +94,7 @@ def test_button_starts_the_sign_in_that_helps(app: RunningApp, state: str, promp
 
 
 def test_claims_reach_the_tenant_only_sealed(app: RunningApp) -> None:
-    """What we sealed goes to the authorize URL; what somebody wrote into an address goes nowhere."""
+    """Claims that we sealed reach the authorize URL. Claims that somebody wrote into an address do not."""
     keys = app.services.settings.key_ring
     claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
     browser = app.browser()
@@ -110,7 +110,7 @@ def test_claims_reach_the_tenant_only_sealed(app: RunningApp) -> None:
 
 
 def test_refusal_during_a_request_leads_to_a_sign_in_with_the_tenants_claims(app: RunningApp) -> None:
-    """The page's button carries them on."""
+    """The page's button passes them on."""
     browser = app.browser()
     browser.sign_in(BEN)
     app.tenant.change_person(BEN, state="require_mfa")
@@ -132,7 +132,7 @@ def test_home_page_of_somebody_else_is_not_kept(app: RunningApp) -> None:
 
 
 def test_words_for_times() -> None:
-    """The largest unit that fits."""
+    """Times use the largest unit that fits."""
     now = Clock()()
     assert relative(now - timedelta(minutes=5, seconds=10), now) == "5 minutes ago"
     assert relative(now + timedelta(days=2, hours=5), now) == "in 2 days"
@@ -151,7 +151,7 @@ def test_words_for_times() -> None:
     ],
 )
 def test_scopes_are_told_in_words(scope: str, words: str) -> None:
-    """Those that nobody knows as they are."""
+    """Unknown scopes are shown as they are."""
     assert scope_in_words(scope) == words
 
 
@@ -159,7 +159,7 @@ def test_scopes_are_told_in_words(scope: str, words: str) -> None:
     ("code", "prompt"), [("65001", "consent"), ("50076", ""), ("50173", "login"), ("what", "login")]
 )
 def test_prompt_follows_the_code(code: str, prompt: str) -> None:
-    """A code without a row asks the person to sign in anew."""
+    """A code without a row asks the person to sign in again."""
     asked = parse_qs(urlsplit(sign_in_path(code=code)).query)
     assert asked.get("prompt", [""]) == [prompt]
 
@@ -177,7 +177,7 @@ def test_prompt_follows_the_code(code: str, prompt: str) -> None:
 def test_refused_sign_in_has_a_page_of_its_own(
     start_app: Callable[..., RunningApp], error: str, title: str, accept: str
 ) -> None:
-    """What happened, what to do, and a reference; a document for who asks for one."""
+    """It says what happened and what to do, with a reference. Programs get a JSON document."""
     browser = start_app().browser()
     to_tenant = parse_qs(urlsplit(browser.get("/signin").headers["Location"]).query)
     path = f"/signin/callback?state={to_tenant['state'][0]}&error=access_denied&error_description={error}"

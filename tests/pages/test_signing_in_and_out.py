@@ -1,4 +1,4 @@
-"""What a person does in their browser: come, see, leave, be revoked, come back."""
+"""What a person does in a browser: sign in, look, sign out, be revoked, come back."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ ADA, BEN, DENIZ, EMI = (f"{name}@contoso.example" for name in ("ada", "ben", "de
 
 
 def test_person_signs_in_and_sees_themselves(person: Person) -> None:
-    """Through the tenant's page; name, mail and job title from Graph, and their photo."""
+    """Ada signs in at the tenant's page and sees name, mail, job title and photo from Graph."""
     page = person.sign_in(BEN)
     expect(page.get_by_role("heading", name="Ben Okafor")).to_be_visible()
     assert "Sales manager" in person.text()
@@ -22,7 +22,7 @@ def test_person_signs_in_and_sees_themselves(person: Person) -> None:
 
 
 def test_person_without_a_photo_sees_their_initials(person: Person) -> None:
-    """A picture all the same, and no broken one."""
+    """There is a picture, and it is not broken."""
     page = person.sign_in("chiara@contoso.example")
     assert person.photo_width() > 0
     picture = page.request.get("/me/photo", headers={"Accept": "image/svg+xml,image/*"})
@@ -30,7 +30,7 @@ def test_person_without_a_photo_sees_their_initials(person: Person) -> None:
 
 
 def test_the_next_person_in_the_same_browser_does_not_get_the_last_ones_photo(person: Person) -> None:
-    """Photos are kept a while by the browser, under another address for each person."""
+    """The browser caches photos, under a different address for each person."""
     page = person.sign_in(BEN)
     first = page.locator(".photo").get_attribute("src")
     page.get_by_role("button", name="Sign out", exact=True).click()
@@ -41,7 +41,7 @@ def test_the_next_person_in_the_same_browser_does_not_get_the_last_ones_photo(pe
 
 
 def test_signing_out_deletes_everything(app: RunningApp, person: Person) -> None:
-    """The button says so, and does it."""
+    """The button says so, and the row is gone."""
     page = person.sign_in(EMI)
     page.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
@@ -49,7 +49,7 @@ def test_signing_out_deletes_everything(app: RunningApp, person: Person) -> None
 
 
 def test_signing_out_can_keep_the_background_work(app: RunningApp, person: Person) -> None:
-    """The session ends, the work goes on."""
+    """The session ends and the work continues."""
     page = person.sign_in(EMI)
     page.get_by_role("button", name="Sign out, keep background work").click()
     expect(page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
@@ -58,7 +58,7 @@ def test_signing_out_can_keep_the_background_work(app: RunningApp, person: Perso
 
 
 def test_back_button_after_signing_out_shows_nothing_personal(person: Person) -> None:
-    """The pages are not kept by the browser."""
+    """The browser stores no page."""
     page = person.sign_in(BEN)
     page.get_by_role("link", name="Profile").click()
     page.get_by_role("heading", name="Ben Okafor").wait_for()
@@ -72,7 +72,7 @@ def test_back_button_after_signing_out_shows_nothing_personal(person: Person) ->
 
 
 def test_revoked_person_is_told_why_and_comes_back(app: RunningApp, person: Person) -> None:
-    """One button, which asks the right person for the right thing; then all is well again."""
+    """One button asks the right person for the right thing. Afterwards the work continues."""
     page = person.sign_in(DENIZ)
     app.tenant.change_person(DENIZ, state="revoked")
     app.clock.move(minutes=6)
@@ -90,7 +90,7 @@ def test_revoked_person_is_told_why_and_comes_back(app: RunningApp, person: Pers
 def test_home_page_shows_what_was_done_and_how_it_went(
     start_app: Callable[..., RunningApp], open_browser: Callable[[RunningApp], Person]
 ) -> None:
-    """The last times as a picture with the same in words, the last and the next time."""
+    """The page shows the history as a picture and in words, and the last and the next time."""
     app = start_app(SESSION_IDLE="4h")
     person = open_browser(app)
     page = person.sign_in(EMI)
@@ -109,7 +109,7 @@ def test_home_page_shows_what_was_done_and_how_it_went(
 
 
 def test_two_tabs_sign_in_side_by_side_and_sign_out_together(person: Person) -> None:
-    """Each tab's flow is its own; a sign-out ends both."""
+    """Each tab has its own flow, and a sign-out ends both sessions."""
     first = person.page
     person.begin_sign_in()
     second = person.new_tab()
@@ -127,7 +127,7 @@ def test_two_tabs_sign_in_side_by_side_and_sign_out_together(person: Person) -> 
 
 
 def test_signing_in_from_a_page_that_needs_it_leads_back_there(person: Person) -> None:
-    """The refusal's button knows where the person wanted to go."""
+    """The refusal's button leads back to the page that the person wanted."""
     page = person.go("/me")
     page.get_by_role("link", name="Sign in", exact=True).click()
     person.finish_sign_in(BEN)
@@ -135,7 +135,7 @@ def test_signing_in_from_a_page_that_needs_it_leads_back_there(person: Person) -
 
 
 def test_everything_can_be_done_with_the_keyboard(app: RunningApp, person: Person) -> None:
-    """Sign in, look, sign out: Tab and Enter only, with the focus in sight."""
+    """Tab and Enter are enough to sign in, look and sign out, and the focus is always visible."""
     page = person.go("/")
     press_until(person, "Sign in")
     page.keyboard.press("Enter")
@@ -156,7 +156,7 @@ def test_everything_can_be_done_with_the_keyboard(app: RunningApp, person: Perso
 
 
 def focused(person: Person) -> str:
-    """The words on what has the focus; it must be in sight and outlined."""
+    """The text of the focused element, which must be visible and outlined."""
     facts = person.page.evaluate(
         """() => {
             const at = document.activeElement, box = at.getBoundingClientRect();
@@ -169,7 +169,7 @@ def focused(person: Person) -> str:
 
 
 def press_until(person: Person, words: str) -> None:
-    """Tab, until what begins with `words` has the focus."""
+    """Presses Tab until an element that begins with `words` has the focus."""
     for _ in range(30):
         person.page.keyboard.press("Tab")
         if focused(person).split("\n")[0] == words:

@@ -30,7 +30,7 @@ def scene(
     tables: TableServiceClient,
     caplog: pytest.LogCaptureFixture,
 ) -> Scene:
-    """Ben has signed in and is away; the log is empty."""
+    """Ben has signed in and left. The log is empty."""
     caplog.set_level(logging.DEBUG)
     made = Scene(start_app, sample_tenant, proxy, tables, TableAccountStore(tables), caplog)
     made.begin()

@@ -1,4 +1,4 @@
-"""People who have signed in, without browsers: as many as a test needs."""
+"""Signs in as many people as a test needs, without browsers."""
 
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlsplit
@@ -11,7 +11,7 @@ from shared.services import Services
 def enrol(
     app: Services, tenant: SampleTenant, names: Iterable[str], *, domain: str = "contoso.example"
 ) -> list[Account]:
-    """Each signs in through the tenant's pages; gives their accounts, in order. New names are new people."""
+    """Signs each in through the tenant's pages. Returns their accounts in order. New names are new people."""
     known = {each["username"] for each in tenant.people()}
     accounts = []
     for name in names:

@@ -29,7 +29,7 @@ def tables() -> str:
 
 
 def written(page: str) -> str:
-    """The page with its tables as the matrix has them."""
+    """The page with the tables of the matrix."""
     before, rest = page.split(_BEGIN, 1)
     return f"{before}{_BEGIN}\n\n{tables()}\n{_END}{rest.split(_END, 1)[1]}"
 
@@ -103,7 +103,7 @@ def _general(fault: str, text: str) -> str:
 
 
 def _plain(pattern: str) -> str:
-    """A regular expression of the matrix as words."""
+    """A regular expression of the matrix as plain text."""
     return re.sub(r"\\(.)", r"\1", pattern).replace(" .* ", " … ").replace(".*", "…")
 
 

@@ -1,4 +1,4 @@
-"""Faults of Microsoft Graph: the token is good and saved; the task, or the page, is not."""
+"""Faults of Microsoft Graph: the token is fine and saved, but the task or the page fails."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def _challenge(scene: Scene) -> None:
 
 
 def _revoke_unseen(scene: Scene) -> None:
-    """The cached token is good for an hour, and would hide it."""
+    """The cached token is valid for an hour and would hide the revocation."""
     scene.tenant.change_settings(access_token_lifetime=3600)
     scene.browser.sign_in(BEN)
     scene.app.clock.move(minutes=6)

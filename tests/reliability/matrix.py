@@ -1,4 +1,4 @@
-"""The fault matrix as data: what can fail, and how it ends for the sweep and for the person in the browser.
+"""The fault matrix as data: what can fail, and the result for the sweep and for the person in the browser.
 
 tests/reliability/test_matrix.py holds the app to every row; docs/reliability.md is written from the same rows.
 """
@@ -12,7 +12,7 @@ from tests.reliability.scene import Scene
 
 
 class Due(StrEnum):
-    """When the sweep looks at the account next, in the words of docs/reliability.md."""
+    """When the account is due next."""
 
     STILL = "still due"
     RETRY_AFTER = "after Retry-After"
@@ -24,7 +24,7 @@ class Due(StrEnum):
 
 
 class Level(StrEnum):
-    """How loud the operator's one line is."""
+    """The level of the operator's one log line."""
 
     NONE = "nothing"
     INFO = "info"
@@ -34,7 +34,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Swept:
-    """How a sweep ends for the person whom the fault hits.
+    """The result of a sweep for the person whom the fault affects.
 
     Attributes:
         outcome: counted in the record; "" when their turn was not counted.

@@ -33,7 +33,7 @@ _WARM = 20
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Does what it is told."""
+    """Runs one command."""
     command, *rest = arguments
     app = Services(load(os.environ), now=Clock())
     commands: dict[str, Callable[[Services, list[str]], None]] = {
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def browse(app: Services, people: list[str]) -> None:
-    """Requests of people who are here, as fast as they come."""
+    """Requests of people who are present, one right after another."""
     over = until_told()
 
     def visit() -> None:
@@ -56,13 +56,13 @@ def browse(app: Services, people: list[str]) -> None:
             try:
                 app.access.acquire_token(account)
             except TryLater as error:
-                assert error.code == "busy", error.code  # noqa: PT017 - a whole quarter of a minute without a lease
+                assert error.code == "busy", error.code  # noqa: PT017 - no lease for a quarter of a minute
 
     together([visit] * 4)
 
 
 def sweep_on(app: Services, rest: list[str]) -> None:
-    """Sweeps of people who are away, as fast as they fall due."""
+    """Sweeps people who are away, as soon as they are due."""
     app.now = Clock(timedelta(seconds=float(rest[0])))
     over = until_told()
     while not over.is_set():
@@ -71,7 +71,7 @@ def sweep_on(app: Services, rest: list[str]) -> None:
 
 
 def sweep_once(app: Services, rest: list[str]) -> None:
-    """One sweep with its tasks; whoever started us may end us at any moment of it."""
+    """One sweep with its tasks. The parent process may kill us at any moment."""
     app.now = Clock(timedelta(seconds=float(rest[0])))
     say({"ready": app.settings.client_id != ""})
     sys.stdin.readline()
@@ -80,7 +80,7 @@ def sweep_once(app: Services, rest: list[str]) -> None:
 
 
 def sweep_many(app: Services, rest: list[str]) -> None:
-    """Everybody's turn, again and again."""
+    """Sweeps everybody, again and again."""
     clock = Clock()
     app.now = clock
     held = []
@@ -95,7 +95,7 @@ def sweep_many(app: Services, rest: list[str]) -> None:
 
 
 def holds() -> dict[str, int]:
-    """What this process holds: open files, threads, blocks of Python's allocator, and pages of memory."""
+    """What this process uses: open files, threads, blocks of Python's allocator, and pages of memory."""
     gc.collect()
     re.purge()  # a cache with an end: each transaction's boundary is compiled once
     files = len(list(Path("/proc/self/fd").iterdir()))
@@ -118,7 +118,7 @@ def until_told() -> threading.Event:
 
 
 def together(jobs: Sequence[Callable[[], None]]) -> None:
-    """Runs them in threads; the process fails when one of them does."""
+    """Runs these functions in threads. The process fails when one of them does."""
     failures: list[BaseException] = []
 
     def run(job: Callable[[], None]) -> None:
@@ -137,7 +137,7 @@ def together(jobs: Sequence[Callable[[], None]]) -> None:
 
 
 def say(what: object) -> None:
-    """One line of JSON for whoever started us."""
+    """Prints one line of JSON for the parent process."""
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""One person, the app, and everything around it that can fail; and what the fault matrix looks at afterwards."""
+"""One person, the app, everything around it that can fail, and what the fault matrix checks afterwards."""
 
 import html
 import logging
@@ -21,7 +21,7 @@ from tests.reliability.storage_proxy import StorageProxy
 from tests.running_app import RunningApp, text_of
 
 BEN = "ben@contoso.example"
-SHORT_SECONDS = 1.5  # our time-outs in tests that wait for one
+SHORT_SECONDS = 1.5  # our time-outs in tests that wait for a time-out
 _NOT_OURS = ("azure", "urllib3", "asyncio", "uvicorn")
 
 
@@ -40,7 +40,7 @@ class Scene:
     before: Account = field(init=False)
 
     def begin(self) -> None:
-        """Ben signs in and goes away; nobody's slot but his is due, today."""
+        """Ben signs in and leaves. Only his slot is due today."""
         self.restart()
         for slot in self.direct.slots():
             self.direct.set_hint(slot, self.app.clock() + timedelta(days=1))
@@ -50,7 +50,7 @@ class Scene:
         self.app.clock.move(minutes=6)
 
     def restart(self, **changes: str) -> None:
-        """The app starts again, perhaps with other settings; browsers keep their sessions."""
+        """Restarts the app, perhaps with other settings. Browsers keep their sessions."""
         self.app = self.start_app(TABLES_CONNECTION_STRING=self.proxy.connection_string, **changes)
         made, clock = self.app.services, self.app.clock
         made.wait = clock.wait
@@ -67,21 +67,21 @@ class Scene:
 
     @property
     def account(self) -> Account:
-        """Ben's row, read past all trouble."""
+        """Ben's row, read directly from the storage."""
         (account,) = self.everybody()
         return account
 
     def everybody(self) -> list[Account]:
-        """All rows, read past all trouble."""
+        """All rows, read directly from the storage."""
         far = datetime.max.replace(year=2100, tzinfo=self.app.clock().tzinfo)
         return [each for slot in self.direct.slots() for page in self.direct.due(slot.name, far) for each in page]
 
     def write(self, **changes: Any) -> None:
-        """Ben's row changes under everybody's hands."""
+        """Changes Ben's row from outside the app."""
         self.direct.save(replace(self.account, **changes))
 
     def fault(self, kind: str, where: str = "token", **facts: Any) -> None:
-        """The tenant or Graph misbehaves."""
+        """Puts a fault of the tenant or Graph in force."""
         self.tenant.add_fault(where, kind, **facts)
 
     def refuse(self, error: str, code: int = 0) -> None:
@@ -90,23 +90,24 @@ class Scene:
         self.fault("oauth_error", body=body | ({"error_codes": [code]} if code else {}), grant="refresh_token")
 
     def happens_to_ben(self, state: str) -> None:
-        """An administrator, or time, does something to Ben."""
+        """Puts Ben in a state of the tenant's directory."""
         self.tenant.change_person(BEN, state=state)
 
     def mend(self) -> None:
-        """Nothing fails any more; what is stored stays as it is."""
+        """Ends all faults. Stored data stays as it is."""
         self.tenant.clear_faults()
         self.tenant.change_person(BEN, state=None)
         self.tenant.change_app(self.tenant.client_id, secret_state="valid", removed_from_tenants=[])
         self.proxy.clear()
 
     def start_anew(self) -> None:
-        """As `mend`, with the settings as they were; and MSAL, which remembers a 400 for a minute, forgets it."""
+        """Does `mend`, and restarts the app with its first settings, so that MSAL forgets a 400 that it remembers for a
+        minute."""
         self.mend()
         self.restart()
 
     def loud_lines(self) -> list[logging.LogRecord]:
-        """What an operator is called by: records at WARNING or above, ours and the host's."""
+        """What alerts an operator: records at WARNING or above, ours and the host's."""
         return [
             each for each in self.records if each.levelno >= logging.WARNING and not each.name.startswith(_NOT_OURS)
         ]
@@ -118,14 +119,14 @@ class Scene:
         return {secret for secret in self.tenant.issued_secrets() if secret in text}
 
     def me(self) -> requests.Response:
-        """Ben looks at his profile."""
+        """Opens Ben's profile."""
         return self.browser.get("/me")
 
     def is_active(self) -> bool:
-        """Is Ben acted for?"""
+        """Whether the app acts for Ben."""
         return self.account.state is State.ACTIVE
 
 
 def words_of(page: requests.Response) -> str:
-    """What a page says."""
+    """The text of a page."""
     return html.unescape(text_of(page))

@@ -1,4 +1,4 @@
-"""Clocks that differ between us and the tenant: by a little nobody notices, by much a sign-in says so."""
+"""The tenant's clock differs from ours: a small difference does no harm, a large one refuses the sign-in."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def test_a_little_skew_is_nobody_s_concern(app: RunningApp, seconds: int) -> Non
 
 
 def test_much_skew_is_a_refused_sign_in_and_nobody_is_set_aside(app: RunningApp) -> None:
-    """An id token from the future is not to be trusted; who is there already goes on being acted for."""
+    """An id token from the future is not trusted. The app still acts for people who have signed in before."""
     browser = app.browser()
     browser.sign_in(ADA)
     app.tenant.change_settings(clock_skew=3600)

@@ -1,4 +1,4 @@
-"""docs/reliability.md says what the tests hold the app to."""
+"""docs/reliability.md agrees with the tests."""
 
 import re
 
@@ -9,25 +9,25 @@ from tests.reliability.rows import ROWS
 
 
 def test_the_page_and_the_matrix_are_the_same() -> None:
-    """`python -m tests.reliability.document` writes the tables anew."""
+    """`python -m tests.reliability.document` rewrites the tables."""
     page = PAGE.read_text("utf-8")
     assert written(page) == page
 
 
 def test_every_fault_has_a_name_of_its_own() -> None:
-    """Also because tests are found by it."""
+    """Tests are found by this name."""
     names = [row.name for row in ROWS]
     assert len(names) == len(set(names))
 
 
 def test_every_outcome_is_met_by_some_fault() -> None:
-    """Cached tokens are no fault; the rest of §6 is all there."""
+    """Every outcome has a row, except `cached`, which is no fault."""
     met = {row.swept.outcome for row in ROWS if row.swept}
     assert set(Outcome) - {Outcome.CACHED} <= met
 
 
 def test_nobody_is_set_aside_by_anything_but_sign_in_required() -> None:
-    """The promise, over the whole matrix."""
+    """The promise holds over the whole matrix."""
     for row in ROWS:
         if row.swept and row.swept.due is Due.RETENTION:
             assert row.swept.outcome == "sign_in_required", row.name
@@ -36,7 +36,7 @@ def test_nobody_is_set_aside_by_anything_but_sign_in_required() -> None:
 
 
 def test_every_test_that_the_page_names_is_there() -> None:
-    """A renamed test is renamed in the page."""
+    """A renamed test must be renamed in the page."""
     sources = "\n".join(file.read_text("utf-8") for file in (PAGE.parents[1] / "tests").rglob("test_*.py"))
     named = set(re.findall(r"`(test_\w+)`", PAGE.read_text("utf-8")))
     assert len(named) > 15

@@ -15,7 +15,7 @@ LEVELS = {Level.INFO: logging.INFO, Level.WARNING: logging.WARNING, Level.ERROR:
 
 
 def rows_with(column: str) -> list[object]:
-    """The rows that have this column, each named by its fault and its end."""
+    """The rows that have this column. Each is named by its fault and its result."""
     return [pytest.param(row, id=row.name) for row in ROWS if getattr(row, column)]
 
 
@@ -40,7 +40,7 @@ def test_sweep_ends_as_the_matrix_says(scene: Scene, row: Row) -> None:
 
 
 def assert_due(account: Account, due: Due, before: object, passed: timedelta, scene: Scene) -> None:
-    """Is the next turn when the matrix says?"""
+    """Checks that the next turn is when the matrix says."""
     now = scene.app.clock()
     seconds = (account.due_at - now).total_seconds()
     slack = passed.total_seconds() + 1
@@ -69,7 +69,7 @@ def assert_told(scene: Scene, expected: Swept) -> None:
 
 
 def assert_next_sweep(scene: Scene, expected: Swept) -> None:
-    """The sweep after the fault is over."""
+    """Checks the sweep after the fault is over."""
     asked = scene.tenant.log()["token_requests"]
     scene.app.clock.move(minutes=61)
     counts = scene.app.counts()
@@ -105,7 +105,7 @@ def test_browser_ends_as_the_matrix_says(scene: Scene, row: Row) -> None:
 
 
 def assert_said(scene: Scene, expected: Seen) -> None:
-    """One line about the request, of this level; nothing louder."""
+    """Checks that there is one line about the request, at this level, and no louder one."""
     said = [each for each in scene.records if each.name == "shared.web.error_handler"]
     assert len(scene.loud_lines()) == (1 if expected.line and expected.level is Level.ERROR else 0)
     if not expected.line:

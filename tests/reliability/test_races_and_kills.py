@@ -1,4 +1,4 @@
-"""Several processes and threads on one storage; processes that end at any moment; and a process that lives long.
+"""Several processes and threads on one storage, processes that are killed at any moment, and a long-lived process.
 
 A small run is part of every test run. The full one (1,000 contended refreshes, 100 killed sweeps):
 
@@ -50,7 +50,7 @@ class Racer:
         )
 
     def hear(self) -> dict[str, Any]:
-        """Its next line."""
+        """Waits for the process's next line."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         assert line, "it said nothing and ended"
@@ -58,18 +58,18 @@ class Racer:
         return heard
 
     def go(self) -> None:
-        """Lets it begin."""
+        """Lets the process begin."""
         assert self._process.stdin
         self._process.stdin.write("\n")
         self._process.stdin.flush()
 
     def send(self, number: signal.Signals) -> int:
-        """Sends a signal; gives the exit code."""
+        """Sends a signal and returns the exit code."""
         self._process.send_signal(number)
         return self.end()
 
     def end(self) -> int:
-        """Closes its standard input and waits; gives the exit code."""
+        """Closes the standard input, waits, and returns the exit code."""
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate(timeout=60)
         return self._process.returncode
@@ -77,7 +77,7 @@ class Racer:
 
 @pytest.fixture
 def race(environment: Environment) -> Iterator[Callable[..., Racer]]:
-    """Starts racers with the environment of this test; none outlives it."""
+    """Starts racers with the environment of this test, and kills those that remain."""
     started: list[Racer] = []
 
     def start(*arguments: str, **changes: str) -> Racer:
@@ -121,7 +121,7 @@ def test_no_family_is_revoked_in_contended_refreshes(
 def test_sweeps_that_end_at_any_moment_lose_nobody(
     race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant, number: signal.Signals
 ) -> None:
-    """After each, everybody is there and active; after all of them, one clean sweep has everybody."""
+    """After each kill, everybody is stored and active. After all kills, one clean sweep covers everybody."""
     clock = Clock()
     app = make_services(clock=clock)
     people = enrol(app, sample_tenant, [*PEOPLE, *(f"walk-on-{number}" for number in range(10))])
@@ -153,7 +153,7 @@ def tenant_is_asked_more_often(tenant: SampleTenant) -> Callable[[], bool]:
 def test_sweeps_that_all_die_at_work_are_no_heartbeat(
     race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """Each claims the slots anew: an operator hears of it all the same. One sweep that comes to its end is enough."""
+    """Each sweep claims the slots again, and the heartbeat still stops. One sweep that finishes restores it."""
     clock = Clock()
     app = make_services(clock=clock)
     enrol(app, sample_tenant, PEOPLE)
@@ -176,7 +176,7 @@ def test_sweeps_that_all_die_at_work_are_no_heartbeat(
 
 
 def all_of(app: Services, people: list[Account]) -> list[Account]:
-    """Their rows; every one must be there."""
+    """Their rows. Every one must exist."""
     found = [app.store.get(each.account_id) for each in people]
     assert all(found)
     return [each for each in found if each]
@@ -186,8 +186,7 @@ def all_of(app: Services, people: list[Account]) -> list[Account]:
 def test_files_threads_and_memory_are_level_after_fifty_sweeps(
     race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """What a process holds after twenty sweeps it holds after fifty, and no more: one object kept for each turn would
-    be seen."""
+    """A process uses no more after fifty sweeps than after twenty. One leaked object per turn would show."""
     enrol(make_services(), sample_tenant, PEOPLE)
     racer = race("sweep-many", "50", SWEEP_CONCURRENCY="8")
     early, late = racer.hear()["after"]

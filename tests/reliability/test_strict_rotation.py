@@ -1,4 +1,4 @@
-"""Refresh tokens that may be used once: a lease is not outlived, and what was redeemed is saved with patience."""
+"""Refresh tokens that may be used once: nobody redeems after a lease has ended, and saving new tokens is retried."""
 
 from collections.abc import Callable
 
@@ -37,7 +37,7 @@ def app(
 
 
 def swept(app: Services, clock: Clock, tasks: tuple[Task, ...] = ()) -> dict[str, int]:
-    """One sweep, in which waiting moves the clock."""
+    """Runs one sweep, in which waiting moves the clock."""
     record = Sweep(app, tasks=tasks).run(due_slots(app.store, clock()))
     assert record
     assert record.stopped == ""
@@ -45,7 +45,7 @@ def swept(app: Services, clock: Clock, tasks: tuple[Task, ...] = ()) -> dict[str
 
 
 def known(app: Services, account: Account) -> Account:
-    """The row as it is."""
+    """The account as it is stored."""
     found = app.store.get(account.account_id)
     assert found
     return found
@@ -68,7 +68,7 @@ def test_a_storage_that_fails_for_a_while_costs_a_sweep_no_family(
 def test_an_answer_lost_after_the_save_costs_a_sweep_no_family(
     app: Services, proxy: StorageProxy, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """The second attempt conflicts with our own first one, and that is seen."""
+    """The second attempt conflicts with our own first one, and the store notices."""
     (ben,) = enrol(app, sample_tenant, ("ben",))
     clock.move(minutes=6)
     proxy.add(**BATCH, skip=1, times=1, forward=True)
@@ -81,7 +81,7 @@ def test_an_answer_lost_after_the_save_costs_a_sweep_no_family(
 def test_a_storage_that_fails_for_a_while_costs_a_request_no_family(
     app: Services, proxy: StorageProxy, sample_tenant: SampleTenant
 ) -> None:
-    """The person waits a moment longer, and both their tokens are good."""
+    """The person waits a moment longer, and both tokens are valid."""
     (ben,) = enrol(app, sample_tenant, ("ben",))
     trouble = proxy.add(**SAVE, **BUSY, times=ATTEMPTS_OF_THE_SDK)
     assert app.access.acquire_token(ben)
@@ -93,7 +93,8 @@ def test_a_storage_that_fails_for_a_while_costs_a_request_no_family(
 def test_nobody_is_redeemed_whose_lease_ran_out_while_the_sweep_waited(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """Throttled for longer than a lease: whoever waited is left for the next tick, for somebody else may redeem now."""
+    """When throttling lasts longer than a lease, people who waited are left for the next tick: another process may
+    redeem now."""
     enrol(app, sample_tenant, ("ada", "ben", "chiara"))
     clock.move(minutes=6)
     sample_tenant.add_fault("token", "throttle", retry_after=90, times=1)
@@ -109,7 +110,7 @@ def test_nobody_is_redeemed_whose_lease_ran_out_while_the_sweep_waited(
 def test_a_claims_challenge_in_a_task_is_met_under_the_lease(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """The lease lasts until the tasks are done, then it is given back."""
+    """The lease is held until the tasks are done, then released."""
     (ben,) = enrol(app, sample_tenant, ("ben",))
     leases = []
 
@@ -125,7 +126,7 @@ def test_a_claims_challenge_in_a_task_is_met_under_the_lease(
 
 
 def test_a_row_made_anew_is_never_taken_for_the_old_one(app: Services) -> None:
-    """Signed out and in again: the first version of the new row is another number."""
+    """After signing out and in again, the new row starts with another version number."""
     person = Person("id", "ada")
 
     def first_version() -> int:

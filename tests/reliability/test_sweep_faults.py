@@ -1,4 +1,4 @@
-"""Faults that need more than one person, or more than one sweep: nobody is lost, and nobody else pays."""
+"""Faults that need more than one person, or more than one sweep: nobody is lost, and nobody else is affected."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ from timer_worker.sweep import Sweep
 from timer_worker.tasks import Task
 
 MakeServices = Callable[..., Services]
-_ROW_BYTES = 1024 * 1024  # of JSON: so Azurite counts
+_ROW_BYTES = 1024 * 1024  # of JSON: Azurite counts this way
 PEOPLE = ("ada", "ben", "chiara", "deniz", "emi", "farid")
 
 
@@ -43,7 +43,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def app(make_services: MakeServices, proxy: StorageProxy, clock: Clock) -> Services:
-    """The app's parts without a host, behind a road that can fail."""
+    """The app's parts without a host, behind a storage proxy that can fail."""
     return make_services(
         clock=clock,
         wait=clock.wait,
@@ -54,20 +54,20 @@ def app(make_services: MakeServices, proxy: StorageProxy, clock: Clock) -> Servi
 
 
 def sweep(app: Services, **options: Any) -> SweepRecord:
-    """One pass over what is due."""
+    """Runs one sweep over what is due."""
     record = Sweep(app, **{"tasks": ()} | options).run(due_slots(app.store, app.now()))
     assert record
     return record
 
 
 def clock_of(app: Services) -> Clock:
-    """The clock that it was made with."""
+    """The clock that the app was made with."""
     assert isinstance(app.now, Clock)
     return app.now
 
 
 def unreadable_crowd(app: Services, people: int) -> list[Account]:
-    """People of one slot who need no token endpoint: their caches don't open."""
+    """People of one slot whose caches can't be opened, so that no token is requested."""
     names = (f"somebody-{number}" for number in range(100_000))
     chosen = [name for name in names if slot_of(name) == "03"][:people]
     accounts = [
@@ -79,7 +79,7 @@ def unreadable_crowd(app: Services, people: int) -> list[Account]:
 def test_a_page_that_fails_half_way_loses_nobody(
     app: Services, proxy: StorageProxy, tables: TableServiceClient
 ) -> None:
-    """Who was read before is looked after and saved; the others are still due, and come with the next sweep."""
+    """People read before the fault are handled and saved. The others stay due and come with the next sweep."""
     unreadable_crowd(app, ROWS_PER_PAGE + 50)
     trouble = proxy.add(**SCAN, **BUSY, body="", skip=1)
     proxy.requests.clear()
@@ -95,7 +95,7 @@ def test_a_page_that_fails_half_way_loses_nobody(
 
 
 def test_a_transaction_that_is_too_large_is_halved(app: Services, proxy: StorageProxy) -> None:
-    """The storage has the last word about sizes; everybody is saved all the same."""
+    """The storage decides about sizes, and still everybody is saved."""
     people = unreadable_crowd(app, 8)
     several = r"(?s)PATCH .*PATCH |PUT .*PUT |MERGE .*MERGE "
     trouble = proxy.add(**BATCH, body=several, status=413, code="RequestBodyTooLarge", times=3)
@@ -108,7 +108,7 @@ def test_a_transaction_that_is_too_large_is_halved(app: Services, proxy: Storage
 def test_a_row_that_makes_no_sense_hides_nobody(
     app: Services, tables: TableServiceClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """One line says so; the others of its slot have their turn."""
+    """One log line reports it, and the others of its slot have their turn."""
     people = unreadable_crowd(app, 3)
     table = tables.get_table_client("Accounts")
     row = table.get_entity("03", people[0].account_id)
@@ -121,7 +121,7 @@ def test_a_row_that_makes_no_sense_hides_nobody(
 def test_a_bad_credential_stops_the_sweep_after_the_first_account(
     app: Services, sample_tenant: SampleTenant, clock: Clock, state: str
 ) -> None:
-    """One token request in all, and no account is touched."""
+    """There is one token request in total, and no account changes."""
     before = enrol(app, sample_tenant, PEOPLE)
     sample_tenant.change_app(sample_tenant.client_id, secret_state=state)
     clock.move(minutes=6)
@@ -136,7 +136,7 @@ def test_a_bad_credential_stops_the_sweep_after_the_first_account(
 def test_a_bad_credential_is_found_once_though_the_first_person_must_sign_in_unasked(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """Somebody without a refresh token proves nothing about our credentials: still one request."""
+    """A person without a refresh token proves nothing about our credentials: there is still one request."""
     people = enrol(app, sample_tenant, PEOPLE)
     ring = app.settings.key_ring
     for each in people[:2]:
@@ -151,7 +151,7 @@ def test_a_bad_credential_is_found_once_though_the_first_person_must_sign_in_una
 def test_a_tenant_that_removed_the_app_is_skipped_and_the_others_are_swept(
     make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """Multi-tenant: one request for the tenant that said no, none of its people is touched."""
+    """In a multi-tenant app there is one request for the tenant that refused, and its people do not change."""
     keys = new_key("k")
     app = make_services(clock=clock, AUTHORITY=sample_tenant.authority_of("organizations"), ENCRYPTION_KEYS=keys)
     here = enrol(app, sample_tenant, PEOPLE)
@@ -175,7 +175,7 @@ def test_a_tenant_that_removed_the_app_is_skipped_and_the_others_are_swept(
 def test_retry_after_holds_for_all_threads_of_the_process(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """One 429: nobody asks before its time is over; then everybody has their turn in the same sweep."""
+    """After one 429 nobody asks before its time is over. Then everybody has their turn in the same sweep."""
     enrol(app, sample_tenant, PEOPLE)
     clock.move(minutes=6)
     sample_tenant.add_fault("token", "throttle", retry_after=90, times=1)
@@ -195,7 +195,7 @@ def test_retry_after_holds_for_all_threads_of_the_process(
 def test_failures_in_a_row_pause_the_sweep_and_it_resumes_by_itself(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """After five, nobody asks for a while; then the sixth is asked for, and all goes on."""
+    """After five failures nobody asks for a while. Then the sixth person is asked for, and the sweep continues."""
     enrol(app, sample_tenant, PEOPLE)
     clock.move(minutes=6)
     sample_tenant.add_fault("token", "status", status=503, times=5)
@@ -215,7 +215,7 @@ def test_failures_in_a_row_pause_the_sweep_and_it_resumes_by_itself(
 def test_an_outage_longer_than_a_sweep_ends_it_and_sets_nobody_aside(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """Twenty ticks against a dead tenant: all are active still, and the first good sweep has everybody."""
+    """After twenty ticks against a dead tenant everybody is still active, and the first good sweep covers everybody."""
     people = enrol(app, sample_tenant, PEOPLE)
     sample_tenant.add_fault("token", "status", status=500)
     for _ in range(20):
@@ -231,7 +231,7 @@ def test_an_outage_longer_than_a_sweep_ends_it_and_sets_nobody_aside(
 def test_the_time_limit_ends_the_sweep_and_the_rest_is_taken_next(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """Nobody's turn begins after it; who was not reached is still due."""
+    """No turn begins after it. People who were not reached stay due."""
     enrol(app, sample_tenant, PEOPLE)
     clock.move(minutes=6)
     record = sweep(app, time_limit=timedelta(0))
@@ -243,7 +243,7 @@ def test_the_time_limit_ends_the_sweep_and_the_rest_is_taken_next(
 def test_a_clock_that_goes_back_makes_people_late_and_nothing_worse(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """Nobody is swept twice, set aside or lost: their turn comes when the clock is there again."""
+    """Nobody is swept twice, set aside or lost. Their turn comes when the clock reaches its time again."""
     people = enrol(app, sample_tenant, PEOPLE)
     clock.move(minutes=6)
     assert sweep(app).counts == {"fresh": 6}
@@ -258,7 +258,7 @@ def test_a_clock_that_goes_back_makes_people_late_and_nothing_worse(
 def test_unreadable_people_recover_when_the_key_is_back(
     make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """They stay due at each interval; the blob was kept."""
+    """They stay due at each interval, and their blobs are kept."""
     old, new = new_key("old"), new_key("new")
     people = enrol(make_services(clock=clock, ENCRYPTION_KEYS=old), sample_tenant, PEOPLE)
     clock.move(minutes=6)
@@ -274,7 +274,7 @@ def test_unreadable_people_recover_when_the_key_is_back(
 def test_rows_past_retention_without_a_usable_token_are_deleted_and_counted(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """Those who must sign in and those who can't be read; nobody else."""
+    """People who must sign in and people whose rows can't be read are deleted, and nobody else."""
     people = enrol(app, sample_tenant, PEOPLE)
     sample_tenant.change_person("ada@contoso.example", state="revoked")
     blind = app.store.save(replace(people[1], sealed_cache=b"nothing"))
@@ -289,8 +289,8 @@ def test_rows_past_retention_without_a_usable_token_are_deleted_and_counted(
 
 
 def almost_full(app: Services, account: Account) -> Account:
-    """The account with a token cache so large that a row takes it only just: what a refresh adds is too much. (Azurite
-    takes less than Azure: it counts base64.)"""
+    """The account with the largest token cache that fits in a row: what a refresh adds is too much. (Azurite allows
+    less than Azure, because it counts base64.)"""
     most = _ROW_BYTES * 3 // 4 - 1000
     ring = app.settings.key_ring
     cache = json.loads(ring.open_cache(account.sealed_cache, account.account_id))
@@ -313,7 +313,7 @@ def almost_full(app: Services, account: Account) -> Account:
 def test_a_cache_over_the_limit_keeps_the_old_one_in_a_sweep(
     app: Services, sample_tenant: SampleTenant, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The token worked, the row keeps its old cache, one error line says so, and the account goes on."""
+    """The token works, the row keeps its old cache, one error line says so, and the account stays active."""
     (ben,) = enrol(app, sample_tenant, ("ben",))
     full = almost_full(app, ben)
     clock.move(minutes=6)
@@ -332,7 +332,7 @@ def test_a_cache_over_the_limit_keeps_the_old_one_in_a_sweep(
 
 
 def test_a_cache_over_the_limit_keeps_the_old_one_in_the_browser(scene: Scene) -> None:
-    """The same for a request: the page is there, one error line."""
+    """A request behaves alike: the page is shown, and there is one error line."""
     full = almost_full(scene.app.services, scene.account)
     scene.caplog.clear()
     assert scene.me().status_code == 200
@@ -344,7 +344,7 @@ def test_a_cache_over_the_limit_keeps_the_old_one_in_the_browser(scene: Scene) -
 def test_a_revocation_behind_a_good_token_is_found_in_the_tasks(
     app: Services, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """Continuous access: Graph's challenge forces a refresh, whose answer decides; the other tasks are not begun."""
+    """Graph's challenge forces a refresh, and its answer decides. The other tasks do not begin."""
     sample_tenant.change_settings(access_token_lifetime=3600)
     (ben,) = enrol(app, sample_tenant, ("ben",))
     sample_tenant.change_person(BEN, state="revoked", continuous_access=True)

@@ -1,4 +1,4 @@
-"""Everything that people, operators and attackers do with this app, once: what the leak tests listen to."""
+"""Everything that people, operators and attackers do with this app, once. The leak tests run it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ PEOPLE = [f"{name}@contoso.example" for name in ("ada", "ben", "chiara", "deniz"
 
 @dataclass
 class Flows:
-    """Drives an app, wherever it runs.
+    """Uses an app, in this process or another.
 
     Args:
-        pass_time: so much that everybody is due.
+        pass_time: moves time so far that everybody is due.
         sweep: fires the timer and waits for its end.
     """
 
@@ -26,7 +26,7 @@ class Flows:
     sweep: Callable[[], None]
 
     def run(self) -> set[str]:
-        """Everything. Gives the secrets that the browsers came to hold: cookies of flows and sessions, codes."""
+        """Does everything. Returns the secrets that the browsers received: cookies of flows and sessions, codes."""
         browsers = [Browser(self.url) for _ in PEOPLE]
         held: set[str] = set()
         for browser, username in zip(browsers, PEOPLE, strict=True):

@@ -1,4 +1,4 @@
-"""Takes each guard out of a scratch copy of the project and runs its test, which must fail then.
+"""Takes each guard out of a scratch copy of the project and runs its test, which must then fail.
 
 .venv/bin/python -m tests.security.guards            every guard (a minute or two)
 .venv/bin/python -m tests.security.guards session    those whose name holds "session"
@@ -24,10 +24,10 @@ class Guard:
     """One thing that stops an attacker.
 
     Attributes:
-        name: what it sees to.
+        name: what it ensures.
         file: where it is.
-        changes: pairs of its code and of what is left without it.
-        test: what fails then.
+        changes: pairs of the guard's code and the code without it.
+        test: the test that then fails.
     """
 
     name: str
@@ -142,7 +142,7 @@ def applied(guard: Guard, text: str) -> str:
     """The file's text without the guard.
 
     Raises:
-        LookupError: the guard's code isn't there, or not once: this list is out of date.
+        LookupError: the guard's code does not occur exactly once: this list is out of date.
     """
     for code, without in guard.changes:
         if text.count(code) != 1:
@@ -161,7 +161,7 @@ def passes(tests: Sequence[str], project: Path) -> bool:
 
 
 def stops_somebody(guard: Guard, project: Path) -> bool:
-    """Does its test fail without it?"""
+    """Whether the guard's test fails without it."""
     file = project / guard.file
     whole = file.read_text("utf-8")
     file.write_text(applied(guard, whole), "utf-8")
@@ -172,13 +172,13 @@ def stops_somebody(guard: Guard, project: Path) -> bool:
 
 
 def say(line: str) -> None:
-    """Shows a line at once."""
+    """Prints a line at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def main(words: Sequence[str]) -> int:
-    """0 when every guard was missed."""
+    """Returns 0 when every guard's test fails without it."""
     chosen = [guard for guard in GUARDS if all(word in guard.name for word in words)]
     with tempfile.TemporaryDirectory(prefix="guards-") as folder:
         copy = Path(folder) / "understudy"

@@ -1,4 +1,4 @@
-"""The app in a process of its own, at DEBUG, with everything that it writes kept."""
+"""The app in its own process, at its most verbose log level. Keeps all output."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What strangers send: cookies that were mended, borrowed or made up; parameters twice; headers that lie."""
+"""What strangers send: cookies that were changed, borrowed or made up, repeated parameters, false headers."""
 
 import base64
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ _values = st.one_of(st.sampled_from(_EVIL), st.text(st.characters(exclude_catego
 
 
 def queries() -> st.SearchStrategy[str]:
-    """Further query parameters, some of them twice, some not even encoded properly."""
+    """Further query parameters: some are repeated, some badly encoded."""
     pairs = st.lists(st.tuples(st.sampled_from(_PARAMETERS), _values), max_size=4)
     raw = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="#"), max_size=60)
     return st.one_of(st.just(""), pairs.map(urlencode), raw)
@@ -49,7 +49,7 @@ def cookies(session: str, flow: str) -> st.SearchStrategy[str]:
 
 
 def headers(origin: str) -> st.SearchStrategy[dict[str, str]]:
-    """What browsers, proxies and attackers add.
+    """Headers that browsers, proxies and attackers add.
 
     Args:
         origin: the app's own: cookies alone must not be enough, nor must the right origin.

@@ -1,4 +1,4 @@
-"""HTTP without a client's good manners: any Host, any header, no cookie jar."""
+"""HTTP without a client's rules: any Host, any header, no cookie jar."""
 
 import http.client
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ class Answer:
 
 
 def send(url: str, method: str, target: str, headers: Headers = (), body: bytes = b"") -> Answer:
-    """One request to the app at `url`, on a connection of its own. `Host` is the app's unless `headers` name one."""
+    """Sends one request to the app at `url`, on a new connection. `Host` is the app's unless `headers` name one."""
     place = urlsplit(url)
     assert place.hostname
     connection = http.client.HTTPConnection(place.hostname, place.port, timeout=30)

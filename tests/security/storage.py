@@ -1,4 +1,4 @@
-"""What lies in the storage account, as a thief or an auditor would take it."""
+"""The content of the storage account, as a thief or an auditor would read it."""
 
 from typing import Any
 

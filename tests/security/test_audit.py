@@ -1,4 +1,4 @@
-"""What `dev.py check` says about advisories."""
+"""What `dev.py check` prints about advisories."""
 
 import json
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ def test_an_advisory_fails_the_check_and_says_what_mends_it(capsys: pytest.Captu
 
 
 def test_no_advisory_passes_and_says_how_many_were_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
-    """A package that nobody knows is named, and not counted."""
+    """An unknown package is named and not counted."""
     clean, unknown = {"name": "x", "version": "1.0", "vulns": []}, {"name": "y", "skip_reason": "not found"}
     assert judged(output(clean, unknown), "") == 0
     said = capsys.readouterr().out
@@ -41,7 +41,7 @@ def test_no_advisory_passes_and_says_how_many_were_looked_at(capsys: pytest.Capt
 def test_service_out_of_reach_is_a_skip_with_its_reason(
     said: str, complaints: str, reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Not a pass without a word."""
+    """A skipped audit says why."""
     assert judged(said, complaints) == 0
     printed = capsys.readouterr().out
     assert "skipped" in printed

@@ -1,4 +1,4 @@
-"""docs/security.md and docs/asvs.md speak of what is there."""
+"""docs/security.md and docs/asvs.md name tests and guards that exist."""
 
 import re
 
@@ -11,7 +11,7 @@ PAGES = ("docs/security.md", "docs/asvs.md")
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_test_that_is_named_exists(page: str) -> None:
-    """In the file that is named."""
+    """Each is in the file that the page names."""
     named = re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?`", (ROOT / page).read_text("utf-8"))
     assert len(named) > 20
     for file, test in named:

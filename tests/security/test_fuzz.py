@@ -1,6 +1,6 @@
-"""Thousands of requests on each route, made from docs/openapi.yaml and then spoilt.
+"""Thousands of requests to each route, generated from docs/openapi.yaml and then made invalid.
 
-500 a route as a rule; 10,000 by
+500 per route by default; 10,000 with
 `FUZZ_REQUESTS=10000 python3 dev.py test tests/security/test_fuzz.py -o faulthandler_timeout=3600`.
 """
 
@@ -42,7 +42,7 @@ CONFORMANCE = [
     response_schema_conformance,
 ]
 ADA = "ada@contoso.example"
-# The same requests each time, unless many are asked for.
+# The default number of requests is the same set each time.
 thorough = settings(
     max_examples=REQUESTS,
     database=None,
@@ -54,7 +54,7 @@ thorough = settings(
 
 @pytest.fixture
 def http() -> Iterator[requests.Session]:
-    """A client without cookies of its own."""
+    """A client that stores no cookies."""
     with requests.Session() as session:
         session.trust_env = False
         session.mount("http://", _NoCookieJar())
@@ -79,7 +79,7 @@ def sent(
     headers: dict[str, str],
     query: str,
 ) -> requests.Response:
-    """A case of the schema with what a stranger adds to it."""
+    """Sends a case of the schema with what a stranger adds."""
     given = case.as_transport_kwargs(base_url=app.url, headers=headers)
     given.pop("cookies", None)
     prepared = requests.Request(**given).prepare()
@@ -95,8 +95,8 @@ def sent(
 
 
 def judge(case: Case, response: requests.Response) -> None:
-    """No failure of ours, no inner workings in the open, and nothing that the OpenAPI file doesn't promise."""
-    unready = case.path == "/readyz" and response.status_code == 503  # what it is there to say
+    """Checks an answer: no failure of ours, no internals shown, nothing that the OpenAPI file doesn't describe."""
+    unready = case.path == "/readyz" and response.status_code == 503  # this is its purpose
     assert response.status_code < 500 or unready, (response.status_code, response.text[:300])
     assert "Traceback" not in response.text
     if response.content or response.status_code not in (400, 404):  # an empty 400 or 404 is the Functions host's own
@@ -105,7 +105,7 @@ def judge(case: Case, response: requests.Response) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_strangers_break_nothing_and_write_nothing(operation: Any, app: RunningApp, http: requests.Session) -> None:
-    """Whoever has no valid session or token leaves every row as it was."""
+    """Without a valid session or token, no request changes a row."""
     browser = app.browser()
     browser.sign_in(ADA)
     session = str(browser.http.cookies.get("understudy"))
@@ -143,7 +143,7 @@ READING = [each for each in OPERATIONS if each.method.upper() == "GET"]
 def test_operator_who_types_nonsense_breaks_nothing(
     operation: Any, start_app: Callable[..., RunningApp], http: requests.Session
 ) -> None:
-    """The same with a valid session of somebody who may do everything."""
+    """An operator's odd requests end in no failure, and no row appears or disappears."""
     app = start_app(ADMIN_ROLE="Understudy.Operator")
     app.tenant.change_person(ADA, roles=["Understudy.Operator"])
     browser = app.browser()

@@ -10,7 +10,7 @@ from tests.support import ROOT
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
 def test_guard_is_where_the_list_says(guard: Guard) -> None:
-    """Its code is there once, what is left without it is still Python, and its test exists."""
+    """Its code occurs once, the file without it is still Python, and its test exists."""
     text = (ROOT / guard.file).read_text("utf-8")
     compile(applied(guard, text), guard.file, "exec")
     file, test = guard.test.split("::")
@@ -18,5 +18,5 @@ def test_guard_is_where_the_list_says(guard: Guard) -> None:
 
 
 def test_there_are_at_least_ten_guards() -> None:
-    """Each with a name of its own."""
+    """Each has its own name."""
     assert len({guard.name for guard in GUARDS}) == len(GUARDS) >= 10

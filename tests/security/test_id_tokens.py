@@ -1,4 +1,5 @@
-"""Id tokens that the tenant never meant for this sign-in: somebody who can change its answers still signs nobody in."""
+"""Id tokens that the tenant never meant for this sign-in: an attacker who can change its answers still signs nobody
+in."""
 
 import base64
 import json
@@ -22,7 +23,7 @@ Forge = Callable[[SampleTenant, dict[str, Any]], str]
 
 
 class Tampering(HttpClient):
-    """The app's HTTP client, with somebody at the token endpoint who replaces id tokens."""
+    """The app's HTTP client, with an attacker who replaces the token endpoint's id tokens."""
 
     def __init__(self, forge: Callable[[dict[str, Any]], str], **options: Any) -> None:
         super().__init__(**options)
@@ -60,12 +61,12 @@ def unsigned(_: SampleTenant, claims: dict[str, Any]) -> str:
 
 
 def with_the_client_secret(tenant: SampleTenant, claims: dict[str, Any]) -> str:
-    """Symmetric, with what an insider of this app may know."""
+    """Signed symmetrically, with what an insider of this app may know."""
     return jwt.encode(claims, tenant.client_secret, algorithm="HS256")
 
 
 def tampered(tenant: SampleTenant, claims: dict[str, Any]) -> str:
-    """Somebody else's oid under the old signature."""
+    """Another person's oid under the old signature."""
     head, body, signature = tenant.sign(claims).split(".")
     content = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4))) | {"oid": "another"}
     return ".".join((head, base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("="), signature))
@@ -91,7 +92,7 @@ FORGERIES: Mapping[str, Forge] = {
 
 
 def signed_in_with(forge: Callable[[dict[str, Any]], str], parts: Services) -> str:
-    """Signs Ada in with a forged id token; gives the account_id."""
+    """Signs Ada in with a forged id token and returns the account_id."""
     http = Tampering(forge, ca_bundle=parts.settings.ca_bundle)
     identity = Identity(parts.settings, http)
     try:
@@ -106,12 +107,12 @@ def signed_in_with(forge: Callable[[dict[str, Any]], str], parts: Services) -> s
 def test_forged_id_token_signs_nobody_in(
     kind: str, sample_tenant: SampleTenant, make_services: Callable[..., Services]
 ) -> None:
-    """Every one of them ends as a refused sign-in."""
+    """Every forgery ends in a refused sign-in."""
     with pytest.raises(SignInFailed):
         signed_in_with(lambda claims: FORGERIES[kind](sample_tenant, claims), make_services())
 
 
 def test_unchanged_id_token_signs_in(sample_tenant: SampleTenant, make_services: Callable[..., Services]) -> None:
-    """It is the forgery that is refused above, and nothing else."""
+    """The test above refuses the forgery and nothing else."""
     account_id = signed_in_with(sample_tenant.sign, make_services())
     assert account_id.endswith(sample_tenant.tenant_id)

@@ -10,7 +10,7 @@ from shared.sealing import KeyRing
 
 
 def test_new_key_is_an_entry_for_the_setting(capsys: pytest.CaptureFixture[str]) -> None:
-    """Alone on stdout, with the day in its id, and a ring takes it."""
+    """It is alone on stdout, its id has the date, and a key ring accepts it."""
     assert keys.main(["new"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("\n") == 1
@@ -19,7 +19,7 @@ def test_new_key_is_an_entry_for_the_setting(capsys: pytest.CaptureFixture[str])
 
 
 def test_keys_of_one_day_have_different_ids_and_values() -> None:
-    """They can stand in one ring."""
+    """One ring can hold both."""
     now = datetime(2026, 11, 20, tzinfo=UTC)
     made = [keys.made(now) for _ in range(3)]
     assert all(each.startswith("k20261120-") for each in made)
@@ -27,7 +27,7 @@ def test_keys_of_one_day_have_different_ids_and_values() -> None:
 
 
 def test_without_a_command_the_help_tells_how_to_rotate(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is printed that could be taken for a key."""
+    """The help prints nothing that looks like a key."""
     with pytest.raises(SystemExit):
         keys.main(["--help"])
     assert "ENCRYPTION_KEYS=<new>,<old>" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""No secret reaches a log: by its shape, by its name, by its value; in any logger, traceback or process."""
+"""No secret reaches a log, in any logger, traceback or process. It is known by shape, name or value."""
 
 import base64
 import logging
@@ -25,7 +25,7 @@ KEY = "Zm9v" * 21 + "Zm8="
 
 
 def known_secrets(environment: dict[str, str], tenant: SampleTenant) -> set[str]:
-    """Everything that must not be said: what the tenant gave away, and what the settings hold."""
+    """Everything that must not be logged: what the tenant issued, and the secrets in the settings."""
     parts = dict(part.split("=", 1) for part in environment["AzureWebJobsStorage"].split(";") if part)
     keys = KeyRing.parse(environment["ENCRYPTION_KEYS"]).keys.values()
     encoded = {text for key in keys for text in (base64.urlsafe_b64encode(key).decode().rstrip("="), key.hex())}
@@ -33,14 +33,14 @@ def known_secrets(environment: dict[str, str], tenant: SampleTenant) -> set[str]
 
 
 def found_in(said: str, secrets: set[str]) -> list[str]:
-    """The secrets that were said."""
+    """The secrets that occur in the text."""
     assert len(secrets) > 20
     assert min(map(len, secrets)) >= 16
     return [secret for secret in secrets if secret in said]
 
 
 def make_everybody_due(service: TableServiceClient) -> None:
-    """As if an hour had passed."""
+    """Sets every due time as if an hour had passed."""
     for table, name in (("Accounts", "DueAt"), ("Slots", "NextDueAt")):
         client = service.get_table_client(table)
         for row in client.list_entities(select=["PartitionKey", "RowKey"]):
@@ -67,7 +67,7 @@ def test_no_flow_says_a_secret_in_this_process(
 def test_no_flow_says_a_secret_on_stderr_of_a_process(
     environment: dict[str, str], sample_tenant: SampleTenant, tables: TableServiceClient, tmp_path: Path
 ) -> None:
-    """The whole host as a developer runs it, at its most talkative; and it does talk."""
+    """The whole host as a developer runs it, at its most verbose level, which does log."""
     (port,) = ports.free(1)
     settings = environment | sample_tenant.settings(f"http://localhost:{port}")
     settings |= {"BASE_URL": f"http://localhost:{port}", "SWEEP_SCHEDULE": "0 0 0 1 1 *"}
@@ -82,7 +82,7 @@ def test_no_flow_says_a_secret_on_stderr_of_a_process(
 
 @pytest.fixture
 def log() -> Iterator[Callable[..., str]]:
-    """Logs one message through the factory to a handler that was there before it; gives what the handler wrote."""
+    """Logs one message through the factory to a handler that was added before it. Returns what the handler wrote."""
     before = logging.getLogRecordFactory()
     logger = logging.getLogger("tests.security")
     logger.propagate = False
@@ -130,14 +130,14 @@ SECRETS = [
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS)
 def test_secret_in_a_message_is_taken_out(log: Callable[..., str], text: str, secret: str) -> None:
-    """Whether it stands in the message itself or comes as an argument."""
+    """It may be in the message itself or in an argument."""
     for written in (log(text.replace("%", "%%")), log("%s", text), log("x %r", {"a": text})):
         assert secret not in written
         assert REDACTED in written
 
 
 def test_secret_in_a_traceback_is_taken_out(log: Callable[..., str]) -> None:
-    """Of the error, and of those that it was raised from."""
+    """This holds for the error and for its causes."""
     try:
         try:
             raise ValueError(f"refused {JWT}")
@@ -168,7 +168,7 @@ def test_what_operators_need_to_read_stays(log: Callable[..., str], text: str) -
 
 
 def test_argument_begins_no_new_line(log: Callable[..., str]) -> None:
-    """Nobody forges a log line with a name or a path; escape sequences steer no terminal."""
+    """No name or path can forge a log line, and escape sequences do not reach the terminal."""
     written = log("refused %s", "x\r\n2026-01-01 INFO admin signed in\x1b[2J\u2028y")
     assert "\n" not in written
     assert "\r" not in written
@@ -185,13 +185,13 @@ def test_message_that_can_not_be_put_together_shows_no_argument(
 
 
 def test_clean_record_keeps_its_template_and_arguments(log: Callable[..., str]) -> None:
-    """Tools that group lines by template still can."""
+    """Tools can still group lines by template."""
     record = logging.getLogRecordFactory()("x", logging.INFO, "", 1, "%s people", (3,), None)
     assert (record.msg, record.args) == ("%s people", (3,))
 
 
 def test_settings_show_no_secret(make_services: Callable[..., Services], environment: dict[str, str]) -> None:
-    """Neither in a repr nor in what is logged of one; and all of them are known."""
+    """Neither a repr nor a log line shows one, and all secrets are known."""
     settings = make_services().settings
     secrets = secrets_of(settings)
     assert environment["CLIENT_SECRET"] in secrets
@@ -201,7 +201,7 @@ def test_settings_show_no_secret(make_services: Callable[..., Services], environ
 
 
 def test_libraries_are_kept_quiet(app: RunningApp) -> None:
-    """At DEBUG for everything else."""
+    """They stay quiet even at DEBUG."""
     assert app.services
     for name in ("azure.core.pipeline.policies.http_logging_policy", "msal.token_cache", "urllib3.connectionpool"):
         assert not logging.getLogger(name).isEnabledFor(logging.INFO)

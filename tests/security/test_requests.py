@@ -1,4 +1,4 @@
-"""What every request and every response must look like."""
+"""Rules for every request and every response."""
 
 import json
 from collections.abc import Callable
@@ -55,20 +55,20 @@ def test_other_sites_sign_nobody_out(app: RunningApp, ada: Browser, headers: lis
 
 
 def test_prefix_of_our_origin_is_not_our_origin(app: RunningApp, ada: Browser) -> None:
-    """Compared whole."""
+    """Origins are compared as a whole."""
     for origin in (f"{app.url}.evil.example", f"{app.url}0", f"{app.url}/", f"{app.url}, {app.url}"):
         assert send(app.url, "POST", "/signout", [session(ada), ("Origin", origin)]).status == 403
 
 
 @pytest.mark.parametrize("headers", [[("Sec-Fetch-Site", "same-origin")]])
 def test_our_own_pages_may(app: RunningApp, ada: Browser, headers: list[tuple[str, str]]) -> None:
-    """Also those of a browser that leaves Origin out."""
+    """This includes browsers that send no Origin."""
     assert send(app.url, "POST", "/signout", [session(ada), *headers]).status == 303
 
 
 @pytest.mark.parametrize("path", ["/accounts", "/accounts.json", "/accounts.csv"])
 def test_people_without_the_role_see_nobody_else(start_app: Callable[..., RunningApp], path: str) -> None:
-    """Signed in is not enough."""
+    """Being signed in is not enough."""
     app = start_app(ADMIN_ROLE="Understudy.Operator")
     browser = app.browser()
     assert browser.get(path).status_code == 401
@@ -81,7 +81,7 @@ def test_people_without_the_role_see_nobody_else(start_app: Callable[..., Runnin
 
 
 def test_nobody_is_an_operator_when_no_role_is_named(app: RunningApp) -> None:
-    """An empty ADMIN_ROLE opens nothing, also to somebody with an empty role."""
+    """An empty ADMIN_ROLE admits nobody, not even a person with an empty role."""
     app.tenant.change_person(ADA, roles=["", "Understudy.Operator"])
     browser = app.browser()
     browser.sign_in(ADA)
@@ -89,7 +89,7 @@ def test_nobody_is_an_operator_when_no_role_is_named(app: RunningApp) -> None:
 
 
 def test_operators_see_no_token(start_app: Callable[..., RunningApp]) -> None:
-    """States and failures; no cache, no session, no secret."""
+    """They see states and failures, and no cache, session or secret."""
     app = start_app(ADMIN_ROLE="Understudy.Operator")
     app.tenant.change_person(ADA, roles=["Understudy.Operator"])
     browser = app.browser()
@@ -102,8 +102,7 @@ def test_operators_see_no_token(start_app: Callable[..., RunningApp]) -> None:
 
 
 def test_every_route_that_changes_something_checks_where_it_comes_from(start_app: Callable[..., RunningApp]) -> None:
-    """A route that forgets the check is found here: with the cookie of somebody who may do everything, and a foreign
-    Origin, none succeeds."""
+    """A route that forgets the check is found here: with an operator's cookie and a foreign Origin, none succeeds."""
     app = start_app(ADMIN_ROLE="Understudy.Operator")
     app.tenant.change_person(ADA, roles=["Understudy.Operator"])
     browser = app.browser()
@@ -121,7 +120,7 @@ def test_every_route_that_changes_something_checks_where_it_comes_from(start_app
 
 
 def everything(app: RunningApp, ada: Browser) -> dict[str, Answer]:
-    """One answer of every kind that the app itself gives."""
+    """One answer of every kind that the app itself sends."""
     cookie = session(ada)
     html = ("Accept", "text/html")
     return {
@@ -157,7 +156,7 @@ def test_security_headers_are_on_every_response(app: RunningApp, ada: Browser) -
 
 
 def test_only_what_is_the_same_for_everybody_is_kept_by_caches(app: RunningApp, ada: Browser) -> None:
-    """A picture may be kept by the browser of the session that it belongs to."""
+    """Only the browser of the session may cache a picture."""
     for kind, answer in everything(app, ada).items():
         kept = answer.one("cache-control")
         if kind == "style":
@@ -169,7 +168,7 @@ def test_only_what_is_the_same_for_everybody_is_kept_by_caches(app: RunningApp, 
 
 
 def test_no_page_has_a_script_or_an_inline_style(app: RunningApp, ada: Browser) -> None:
-    """The policy would stop them; nothing needs them."""
+    """The policy would block them, and nothing needs them."""
     for kind, answer in everything(app, ada).items():
         assert "<script" not in answer.text.lower(), kind
         assert " style=" not in answer.text.lower(), kind
@@ -177,7 +176,7 @@ def test_no_page_has_a_script_or_an_inline_style(app: RunningApp, ada: Browser) 
 
 
 def test_profile_of_markup_is_shown_as_text(app: RunningApp) -> None:
-    """Names come from a directory in which somebody may have written anything."""
+    """Names come from a directory that may contain anything."""
     fields = ("displayName", "givenName", "jobTitle", "officeLocation")
     app.tenant.change_person(ADA, profile=dict.fromkeys(fields, HOSTILE))
     browser = app.browser()
@@ -213,7 +212,7 @@ def test_methods_that_no_route_has_are_refused(app: RunningApp, ada: Browser, me
 
 
 def test_signing_out_needs_a_post(app: RunningApp, ada: Browser) -> None:
-    """An image or a link can't do it."""
+    """An image or a link can't sign anybody out."""
     assert ada.get("/signout").status_code == 404
     assert ada.get("/me").status_code == 200
 
@@ -231,7 +230,7 @@ BODIES: list[tuple[str, bytes]] = [
 
 @pytest.mark.parametrize(("media_type", "body"), BODIES)
 def test_odd_forms_are_no_failure(app: RunningApp, media_type: str, body: bytes) -> None:
-    """Of somebody who is not signed in."""
+    """The sender is not signed in."""
     answer = send(app.url, "POST", "/signout", [("Origin", app.url), ("Content-Type", media_type)], body)
     assert answer.status < 500
 
@@ -252,7 +251,7 @@ TOO_LARGE: list[Callable[[], tuple[str, str, list[tuple[str, str]], bytes]]] = [
 def test_oversized_request_is_refused(
     app: RunningApp, make: Callable[[], tuple[str, str, list[tuple[str, str]], bytes]]
 ) -> None:
-    """Address, parameters, cookies, headers, body."""
+    """This covers URL, parameters, cookies, headers and body."""
     method, target, headers, body = make()
     answer = send(app.url, method, target, [*headers, ("Origin", app.url)], body)
     assert answer.status == 413
@@ -267,14 +266,14 @@ def test_largest_requests_of_real_browsers_pass(app: RunningApp, ada: Browser) -
 
 
 def test_picture_that_could_run_is_given_as_plain_bytes() -> None:
-    """Graph says what type a photo is; SVG and HTML are not shown."""
+    """Graph names a photo's type, but SVG and HTML are not shown."""
     for media_type in ("image/svg+xml", "text/html", "image/png\r\nX: y", ""):
         assert image(b"x", media_type).mimetype == "application/octet-stream"
     assert image(b"x", "image/png").mimetype == "image/png"
 
 
 def test_half_a_surrogate_pair_is_shown_as_a_question_mark() -> None:
-    """It is valid JSON, and not a character."""
+    """It is valid JSON but not a character."""
 
     @handle_errors
     def refuse(_: func.HttpRequest) -> func.HttpResponse:
@@ -285,7 +284,7 @@ def test_half_a_surrogate_pair_is_shown_as_a_question_mark() -> None:
 
 
 def test_somebody_else_can_not_read_a_profile(app: RunningApp, ada: Browser) -> None:
-    """/me is always the session's own person, whatever the request asks for."""
+    """/me always shows the session's own person, whatever the request contains."""
     ben = app.browser()
     ben.sign_in("ben@contoso.example")
     ids = {account.username: account.account_id for account in app.accounts()}

@@ -19,7 +19,8 @@ def keys_in_use(app: RunningApp) -> set[str]:
 
 
 def test_rotation_fails_nobody(start_app: Callable[..., RunningApp]) -> None:
-    """Old key alone; new key added behind it; new key first; old key retired when nothing needs it any more."""
+    """The old key is alone, the new key is added second, then moved first, then the old key is retired when nothing
+    needs it."""
     old, new = new_key("k2026"), new_key("k2027")
     app = start_app(ENCRYPTION_KEYS=old)
     browsers = [app.browser() for _ in PEOPLE]
@@ -38,7 +39,8 @@ def test_rotation_fails_nobody(start_app: Callable[..., RunningApp]) -> None:
 
 
 def test_instances_with_either_order_work_side_by_side(start_app: Callable[..., RunningApp]) -> None:
-    """While a setting spreads, some instances seal with the new key and others with the old one: each opens both."""
+    """While a setting spreads, some instances seal with the new key and others with the old one: each instance opens
+    both."""
     old, new = new_key("old"), new_key("new")
     app = start_app(ENCRYPTION_KEYS=f"{old},{new}")
     browser = app.browser()
@@ -51,7 +53,7 @@ def test_instances_with_either_order_work_side_by_side(start_app: Callable[..., 
 
 
 def test_sessions_live_through_a_rotation(start_app: Callable[..., RunningApp]) -> None:
-    """Cookies are renewed with the newest key; after twelve hours none is left of the old one."""
+    """Cookies are renewed with the newest key; after twelve hours none of the old key is left."""
     old, new = new_key("old"), new_key("new")
     browser = start_app(ENCRYPTION_KEYS=old).browser()
     browser.sign_in(PEOPLE[0])
@@ -65,7 +67,7 @@ def test_sessions_live_through_a_rotation(start_app: Callable[..., RunningApp]) 
 def test_key_retired_too_early_sets_people_aside_as_unreadable_until_it_is_back(
     start_app: Callable[..., RunningApp],
 ) -> None:
-    """Nobody is asked to sign in, no blob is lost; with the key back, the next turn is a good one."""
+    """Nobody must sign in and no blob is lost. With the key back, the next turn succeeds."""
     old, new = new_key("old"), new_key("new")
     app = start_app(ENCRYPTION_KEYS=old)
     app.browser().sign_in(PEOPLE[0])
@@ -86,7 +88,7 @@ def test_key_retired_too_early_sets_people_aside_as_unreadable_until_it_is_back(
 
 
 def test_session_of_a_retired_key_is_signed_out_politely(start_app: Callable[..., RunningApp]) -> None:
-    """No failure: the welcome page, and a new sign-in works."""
+    """The person sees the welcome page, and a new sign-in works."""
     browser = start_app().browser()
     browser.sign_in(PEOPLE[0])
     app = start_app(ENCRYPTION_KEYS=new_key("other"))
@@ -99,7 +101,7 @@ def test_session_of_a_retired_key_is_signed_out_politely(start_app: Callable[...
 def test_two_instances_sweep_with_different_orders_of_keys(
     start_app: Callable[..., RunningApp], make_services: Callable[..., Services]
 ) -> None:
-    """At the same moment, each over what it can claim; everybody is looked after once, and nobody is unreadable."""
+    """Both sweep at the same time what they can claim. Everybody has one turn, and nobody is unreadable."""
     old, new = new_key("old"), new_key("new")
     app = start_app(ENCRYPTION_KEYS=f"{old},{new}")
     for username in PEOPLE:

@@ -1,4 +1,4 @@
-"""Sealed values open where they were sealed for, with their key, unchanged; and nowhere else."""
+"""Sealed values open only unchanged, with their key, for their purpose and owner."""
 
 import zlib
 
@@ -17,17 +17,17 @@ def ring() -> KeyRing:
 
 
 def reason(error: pytest.ExceptionInfo[SealError]) -> str:
-    """Why it did not open."""
+    """The reason why a value did not open."""
     return error.value.reason
 
 
 def test_sealed_value_opens_for_its_purpose_and_owner(ring: KeyRing) -> None:
-    """What goes in comes out."""
+    """The opened text is the sealed one."""
     assert ring.open(ring.seal(b"a token", purpose="p", owner="ada"), purpose="p", owner="ada") == b"a token"
 
 
 def test_another_owner_opens_nothing(ring: KeyRing) -> None:
-    """A blob that was moved to somebody else's row is refused."""
+    """A blob that was moved to another person's row is refused."""
     with pytest.raises(SealError) as error:
         ring.open_cache(ring.seal_cache("{}", "ada"), "ben")
     assert reason(error) == "forged"
@@ -57,7 +57,7 @@ def test_every_changed_bit_is_noticed(ring: KeyRing) -> None:
 
 
 def test_every_shortened_value_is_noticed(ring: KeyRing) -> None:
-    """Whatever is missing at the end."""
+    """A value is refused wherever it is cut off."""
     sealed = ring.seal(b"a token", purpose="p")
     for length in range(len(sealed)):
         with pytest.raises(SealError):
@@ -65,7 +65,7 @@ def test_every_shortened_value_is_noticed(ring: KeyRing) -> None:
 
 
 def test_the_same_text_is_never_sealed_alike(ring: KeyRing) -> None:
-    """The nonce is random: equal caches can't be told."""
+    """The nonce is random: equal caches look different."""
     assert len({ring.seal(b"a token", purpose="p") for _ in range(1000)}) == 1000
 
 
@@ -77,7 +77,7 @@ def test_sealed_value_does_not_show_its_text(ring: KeyRing) -> None:
 
 
 def test_newest_key_seals_and_older_keys_open(ring: KeyRing) -> None:
-    """The first of the ring is the one that new values name."""
+    """New values name the first key of the ring."""
     older = KeyRing({"old": ring.keys["old"]})
     assert ring.open(older.seal(b"x", purpose="p"), purpose="p") == b"x"
     assert sealed_with(ring.seal(b"x", purpose="p")) == "new"
@@ -107,7 +107,7 @@ def test_each_purpose_has_a_key_of_its_own(ring: KeyRing) -> None:
 
 
 def test_blob_that_unpacks_without_end_is_refused(ring: KeyRing) -> None:
-    """Even one that somebody with the key sealed: 64 MiB in 64 KiB."""
+    """This holds even for a value sealed with the right key: 64 MiB in 64 KiB."""
     pack = zlib.compressobj(9)
     bomb = b"".join(pack.compress(bytes(1 << 20)) for _ in range(64)) + pack.flush()
     with pytest.raises(SealError) as error:
@@ -128,20 +128,20 @@ def test_sealed_text_needs_no_escape(ring: KeyRing) -> None:
 
 
 def test_keys_are_in_no_repr(ring: KeyRing) -> None:
-    """A ring may be printed."""
+    """Printing a ring shows no key."""
     assert "keys" not in repr(ring)
 
 
 @pytest.mark.parametrize("text", ["", "k", "k:", "k:short", "k:" + "A" * 44, "a b:" + "A" * 43, "k:" + "/" * 43 + "!"])
 def test_malformed_keys_are_refused_without_showing_them(text: str) -> None:
-    """The complaint names the key's id at most."""
+    """The message names at most the key's id."""
     with pytest.raises(ValueError, match="key") as error:
         KeyRing.parse(text)
     assert text.partition(":")[2] == "" or text.partition(":")[2] not in str(error.value)
 
 
 def test_new_keys_differ_and_have_256_bits() -> None:
-    """From the system's generator."""
+    """They come from the system's random generator."""
     made = [KeyRing.parse(new_key("k")).keys["k"] for _ in range(100)]
     assert len(set(made)) == 100
     assert {len(key) for key in made} == {32}

@@ -1,4 +1,4 @@
-"""Browser sessions: what a copied, old, forged or borrowed cookie is worth."""
+"""Browser sessions: what a copied, old, forged or borrowed cookie can do."""
 
 import json
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def test_the_flow_cookie_goes_to_the_sign_in_only(app: RunningApp) -> None:
 
 
 def test_a_cookie_never_holds_a_token(app: RunningApp) -> None:
-    """Opened with the app's own keys, too."""
+    """This holds also for the opened content."""
     browser = app.browser()
     browser.sign_in(ADA)
     opened = app.services.settings.key_ring.open_text(session_in(browser), purpose="session/1")
@@ -75,7 +75,7 @@ def test_a_cookie_never_holds_a_token(app: RunningApp) -> None:
 
 
 def test_every_sign_in_makes_a_new_session(app: RunningApp) -> None:
-    """A session that somebody planted before is replaced (no fixation), and stays whose it was."""
+    """A session planted before is replaced (no fixation), and it still belongs to its own person."""
     browser = app.browser()
     browser.sign_in(BEN)
     planted = session_in(browser)
@@ -86,7 +86,7 @@ def test_every_sign_in_makes_a_new_session(app: RunningApp) -> None:
 
 
 def test_session_ends_when_idle(app: RunningApp) -> None:
-    """An hour without a request."""
+    """It ends after one hour without a request."""
     browser = app.browser()
     browser.sign_in(ADA)
     app.clock.move(minutes=59)
@@ -96,7 +96,7 @@ def test_session_ends_when_idle(app: RunningApp) -> None:
 
 
 def test_session_in_use_ends_after_its_longest_time(app: RunningApp) -> None:
-    """Twelve hours, however busy it was."""
+    """It ends after twelve hours, however busy it was."""
     browser = app.browser()
     browser.sign_in(ADA)
     for _ in range(14):
@@ -108,7 +108,7 @@ def test_session_in_use_ends_after_its_longest_time(app: RunningApp) -> None:
 
 @pytest.mark.parametrize("form", [{}, {"keep": "background-work"}])
 def test_either_sign_out_ends_every_copy_of_every_session(app: RunningApp, form: dict[str, str]) -> None:
-    """Also of sessions in other browsers, and of cookies that somebody copied before."""
+    """This includes sessions in other browsers and cookies copied before."""
     first, second = app.browser(), app.browser()
     first.sign_in(ADA)
     second.sign_in(ADA)
@@ -130,7 +130,7 @@ def test_old_session_stays_dead_after_the_next_sign_in(app: RunningApp) -> None:
 
 
 def test_two_tabs_that_sign_out_at_once_both_succeed(app: RunningApp) -> None:
-    """The second finds nobody, and is signed out all the same."""
+    """The second request finds no account, and still signs out."""
     browser = app.browser()
     browser.sign_in(ADA)
     copy = [cookie_header({SESSION: session_in(browser)}), ("Origin", app.url)]
@@ -160,7 +160,7 @@ def test_cookie_of_another_edition_is_no_session(app: RunningApp) -> None:
 
 
 def test_session_of_somebody_whose_tenant_was_taken_off_the_list_ends(start_app: Callable[..., RunningApp]) -> None:
-    """At their next request."""
+    """It ends at their next request."""
     browser = start_app().browser()
     browser.sign_in(ADA)
     app = start_app(ALLOWED_TENANTS="00000000-0000-0000-0000-000000000001")
@@ -168,7 +168,7 @@ def test_session_of_somebody_whose_tenant_was_taken_off_the_list_ends(start_app:
 
 
 def test_cookie_that_comes_twice_with_two_values_counts_for_nothing(app: RunningApp) -> None:
-    """A neighbour of this host can set a cookie of the same name; nobody ends up in the neighbour's session."""
+    """Another host of the same domain can set a cookie of this name. Nobody gets into that host's session."""
     mine, planted = app.browser(), app.browser()
     mine.sign_in(ADA)
     planted.sign_in(BEN)
@@ -216,7 +216,7 @@ def test_largest_session_fits_into_a_cookie(sessions: Sessions) -> None:
 
 
 def test_operators_role_is_kept_among_many(sessions: Sessions) -> None:
-    """Whatever else a directory gives them."""
+    """It is kept whatever other roles the directory gives."""
     person = Person("x", "ada", roles=(*("r" * 119 + str(n) for n in range(30)), "Operator"))
     cookie = sessions.start(person, account())
     session = sessions.read({cookie.name: cookie.value})
@@ -225,7 +225,7 @@ def test_operators_role_is_kept_among_many(sessions: Sessions) -> None:
 
 
 def test_odd_name_signs_in_all_the_same(sessions: Sessions) -> None:
-    """Half a surrogate pair is valid JSON."""
+    """Half a surrogate pair is valid JSON, and the sign-in works."""
     cookie = sessions.start(Person("x", "ada", name="\ud800"), replace(account(), account_id="x"))
     assert sessions.read({cookie.name: cookie.value}) is not None
 

@@ -1,4 +1,4 @@
-"""From /signin to the callback: what an attacker can bring along, replay, borrow or leave out."""
+"""From /signin to the callback: what an attacker can add, replay, borrow or leave out."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
@@ -63,7 +63,7 @@ def path_of(url: str) -> str:
 
 
 def refused_code(app: RunningApp, browser: Browser, url: str) -> str:
-    """Visits a callback's URL that is to be refused, and gives the code of the refusal."""
+    """Visits a callback's URL that must be refused, and returns the refusal's code."""
     answer = browser.get(url, Accept="application/json")
     assert answer.status_code in (400, 403, 413), answer.text
     assert app.accounts() == []
@@ -72,20 +72,20 @@ def refused_code(app: RunningApp, browser: Browser, url: str) -> str:
 
 @pytest.mark.parametrize("page", FOREIGN_PAGES)
 def test_nobody_is_sent_to_another_site(page: str) -> None:
-    """`next` is a path of this app or the sign-in does not begin."""
+    """`next` must be a path of this app; otherwise the sign-in does not begin."""
     with pytest.raises(BadRequest):
         local_path(page)
 
 
 @pytest.mark.parametrize("page", ["/", "/me", "/accounts?state=needs_sign_in&page=2", "/me/photo"])
 def test_pages_of_this_app_may_follow_a_sign_in(page: str) -> None:
-    """As they are."""
+    """They are accepted unchanged."""
     assert local_path(page) == page
 
 
 @pytest.mark.parametrize("page", FOREIGN_PAGES)
 def test_foreign_page_is_refused_over_http_however_it_is_encoded(app: RunningApp, page: str) -> None:
-    """Decoded once, by the app; no cookie is set, nobody goes anywhere."""
+    """The app decodes once, sets no cookie and redirects nowhere."""
     for encoded in (quote(page, safe=""), quote(quote(page, safe=""), safe="")):
         answer = send(app.url, "GET", f"/signin?next={encoded}")
         assert answer.status == 400
@@ -106,7 +106,7 @@ def test_authorization_request_is_bound_to_this_browser(app: RunningApp) -> None
 
 
 def test_wrong_code_verifier_is_refused_by_the_tenant(app: RunningApp) -> None:
-    """A stolen code is worth nothing without the browser that asked for it."""
+    """A stolen code is useless without the browser that asked for it."""
     parts = app.services
     url, flow = parts.identity.begin_sign_in()
     back = sent_to(Visitor().sign_in(url, ADA))
@@ -116,7 +116,7 @@ def test_wrong_code_verifier_is_refused_by_the_tenant(app: RunningApp) -> None:
 
 
 def test_id_token_with_another_nonce_is_refused(app: RunningApp) -> None:
-    """An id token that was issued for another sign-in can't be slipped in."""
+    """An id token of another sign-in is refused."""
     parts = app.services
     url, flow = parts.identity.begin_sign_in()
     back = sent_to(Visitor().sign_in(url, ADA))
@@ -127,7 +127,7 @@ def test_id_token_with_another_nonce_is_refused(app: RunningApp) -> None:
 
 
 def test_two_tabs_sign_in_at_once(app: RunningApp) -> None:
-    """Each has a flow cookie of its own; whoever comes back first takes nothing from the other."""
+    """Each tab has its own flow cookie, and the first to return does not affect the other."""
     browser = app.browser()
     first, second = (browser.to_callback(ADA, f"/signin?next={page}") for page in ("/me", "/"))
     assert browser.get(second).headers["Location"] == "/"
@@ -135,7 +135,7 @@ def test_two_tabs_sign_in_at_once(app: RunningApp) -> None:
 
 
 def test_five_tabs_at_most_are_remembered(app: RunningApp) -> None:
-    """The oldest gives way: cookies don't pile up."""
+    """The oldest is dropped, so that cookies don't pile up."""
     browser = app.browser()
     urls = []
     for _ in range(7):
@@ -154,7 +154,7 @@ def test_borrowed_callback_signs_nobody_in(app: RunningApp) -> None:
 
 
 def test_callback_works_once(app: RunningApp) -> None:
-    """Its cookie is gone; and with a copy of the cookie, the code is spent."""
+    """Its cookie is deleted. With a copy of the cookie, the code is already used."""
     browser = app.browser()
     url = browser.to_callback(ADA)
     copy = {cookie.name: str(cookie.value) for cookie in browser.http.cookies if "-flow-" in cookie.name}
@@ -168,7 +168,7 @@ def test_callback_works_once(app: RunningApp) -> None:
 
 
 def test_flow_ends_after_ten_minutes(app: RunningApp) -> None:
-    """Whatever the browser does with the cookie."""
+    """It ends whatever the browser does with the cookie."""
     browser = app.browser()
     url = browser.to_callback(ADA)
     app.clock.move(minutes=10)
@@ -189,7 +189,7 @@ def test_flow_of_another_state_is_refused(app: RunningApp) -> None:
 
 @pytest.mark.parametrize("change", ["code=x", "state=x", "code=", "state=", "iss=1&iss=2", "session_state=x"])
 def test_repeated_parameter_is_refused(app: RunningApp, change: str) -> None:
-    """An empty one counts as well: proxies and frameworks disagree which of two is meant."""
+    """An empty one counts too: proxies and frameworks disagree about which of two is meant."""
     browser = app.browser()
     url = browser.to_callback(ADA) + "&session_state=y"
     assert refused_code(app, browser, f"{url}&{change}") == "bad_request"
@@ -205,7 +205,7 @@ def test_oversized_parameter_is_refused(app: RunningApp) -> None:
 
 
 def test_answer_with_neither_code_nor_error_is_refused(app: RunningApp) -> None:
-    """Or with an empty code."""
+    """An empty code is refused too."""
     browser = app.browser()
     state = sent_to(browser.to_callback(ADA))["state"][0]
     assert refused_code(app, browser, f"/signin/callback?state={state}") == "empty_answer"
@@ -213,7 +213,7 @@ def test_answer_with_neither_code_nor_error_is_refused(app: RunningApp) -> None:
 
 
 def test_tokens_in_the_callback_are_ignored(app: RunningApp) -> None:
-    """Nobody brings their own id token."""
+    """The callback accepts no id token."""
     browser = app.browser()
     state = sent_to(browser.to_callback(ADA))["state"][0]
     brought = urlencode({"state": state, "id_token": "a.b.c", "access_token": "x", "error": "x"})
@@ -242,7 +242,7 @@ def test_person_of_another_tenant_is_refused_and_nothing_is_stored(start_app: Ca
 
 
 def test_guest_is_known_by_this_tenants_ids(start_app: Callable[..., RunningApp]) -> None:
-    """A guest's home tenant is not on the list; the tenant that vouches for them here is."""
+    """A guest's home tenant is not on the list; the tenant in which they are a guest is."""
     app = start_app()
     app = start_app(ALLOWED_TENANTS=app.tenant.tenant_id.upper())
     assert app.browser().sign_in("greta@fabrikam.example").status_code == 303
@@ -263,7 +263,7 @@ def test_addresses_never_come_from_the_request(app: RunningApp, name: str) -> No
 
 @pytest.mark.parametrize("host", ["[", "[::1", "a]b", "a:b:c", "@", "\u2100.example", "a b", "", "evil.example:99999"])
 def test_broken_host_header_is_no_failure_of_ours(app: RunningApp, host: str) -> None:
-    """Python's URL parser raises on some; no page depends on it."""
+    """Python's URL parser raises for some, and no page depends on it."""
     for target in ("/", "/signin?next=/me", "/signin/callback?state=x&code=y", "/me"):
         assert send(app.url, "GET", target, [("Host", host.encode().decode("latin-1"))]).status < 500
 
@@ -272,7 +272,7 @@ def test_broken_host_header_is_no_failure_of_ours(app: RunningApp, host: str) ->
     "hint", ["a@b\r\nSet-Cookie: x=y", "a&redirect_uri=https://evil.example", "x" * 5000, "\0", "é"]
 )
 def test_login_hint_is_data_and_nothing_else(app: RunningApp, hint: str) -> None:
-    """No header, no further parameter, no endless address."""
+    """It adds no header and no parameter, and has a limited length."""
     answer = send(app.url, "GET", f"/signin?login_hint={quote(hint)}")
     given = sent_to(answer.one("location"))
     assert given["redirect_uri"] == [f"{app.url}/signin/callback"]
@@ -287,7 +287,7 @@ def test_prompt_is_one_of_a_few_words(app: RunningApp, prompt: str) -> None:
 
 
 def test_attempts_cost_no_storage_write(app: RunningApp) -> None:
-    """Until the tenant has vouched for somebody: begun, refused, forged and failed sign-ins leave no trace."""
+    """Until the tenant has authenticated a person, sign-ins write nothing: begun, refused, forged or failed."""
     browser = app.browser()
     assert browser.get("/").status_code == 200
     state = sent_to(browser.to_callback(ADA))["state"][0]
@@ -313,14 +313,14 @@ def parts(make_services: Callable[..., Services]) -> Services:
 
 
 def test_flow_cookies_of_other_names_are_left_alone(parts: Services) -> None:
-    """What looks like ours in a Cookie header and isn't is not written back into a Set-Cookie."""
+    """A cookie that only looks like ours is not repeated in a Set-Cookie."""
     strange = {f"understudy-flow-{name}": "x" for name in ("", "zzz", "a" * 12 + "\x01", "0" * 11, "0" * 13, "A" * 12)}
     _, flow = parts.identity.begin_sign_in()
     assert len(parts.sessions.keep_flow(flow, "/", strange)) == 1
 
 
 def test_a_flood_of_flow_cookies_is_not_answered_with_a_flood(parts: Services) -> None:
-    """Twenty are deleted at a time."""
+    """At most twenty are deleted at a time."""
     flood = {f"understudy-flow-{number:012x}": "x" for number in range(500)}
     _, flow = parts.identity.begin_sign_in()
     assert len(parts.sessions.keep_flow(flow, "/", flood)) == 21

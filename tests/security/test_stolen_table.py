@@ -1,4 +1,4 @@
-"""Who can read the tables, and who can write to them, and still gets nowhere."""
+"""What people who can read or write the tables still can't do."""
 
 import pytest
 from azure.data.tables import TableClient, UpdateMode
@@ -24,12 +24,12 @@ def two(app: RunningApp) -> RunningApp:
 
 
 def table(app: RunningApp) -> TableClient:
-    """The accounts, without the app between."""
+    """The table of accounts, read and written directly."""
     return app.services.tables.get_table_client("Accounts")
 
 
 def row_of(app: RunningApp, username: str) -> dict[str, object]:
-    """Somebody's row."""
+    """A person's row."""
     return next(row for row in rows(table(app)) if row["Username"] == username)
 
 
@@ -43,7 +43,7 @@ def test_stolen_tables_hold_no_secret(two: RunningApp) -> None:
 
 
 def test_stolen_blobs_open_with_no_other_key(two: RunningApp) -> None:
-    """Not with a key of the thief's under the same id."""
+    """Another key under the same id opens none either."""
     stranger = KeyRing.parse(new_key("k1"))
     for account in two.accounts():
         with pytest.raises(SealError):
@@ -51,7 +51,7 @@ def test_stolen_blobs_open_with_no_other_key(two: RunningApp) -> None:
 
 
 def test_swapped_blobs_open_in_neither_row(two: RunningApp) -> None:
-    """Both people are `unreadable`; nobody acts with the other's tokens, and the right blobs bring them back."""
+    """Both people are `unreadable`; nobody acts with the other's tokens, and the right blobs restore them."""
     ada, ben = row_of(two, ADA), row_of(two, BEN)
     redeemed = two.tenant.log()["refresh_tokens_redeemed"]
     table(two).update_entity(ada | cache_of(ben), mode=UpdateMode.REPLACE)
@@ -67,8 +67,8 @@ def test_swapped_blobs_open_in_neither_row(two: RunningApp) -> None:
 
 
 def test_somebodys_row_under_another_key_lets_nobody_in(two: RunningApp) -> None:
-    """Ben, who can write to the table, puts Ada's whole row where his own was, with his own session's generation: he
-    is not Ada."""
+    """Ben, who can write to the table, puts Ada's whole row where his own was, with his own session's generation. He
+    still does not become Ada."""
     ben = two.browser()
     ben.sign_in(BEN)
     ada_row, ben_row = row_of(two, ADA), row_of(two, BEN)
@@ -80,7 +80,7 @@ def test_somebodys_row_under_another_key_lets_nobody_in(two: RunningApp) -> None
 
 
 def test_row_that_says_another_account_is_refused_by_the_store(two: RunningApp) -> None:
-    """Broken is not absent."""
+    """A broken row is not an absent one."""
     ada = two.account_of(ADA)
     assert ada is not None
     row = row_of(two, ADA) | {"PartitionKey": slot_of("somebody.else"), "RowKey": row_key("somebody.else")}
@@ -90,8 +90,8 @@ def test_row_that_says_another_account_is_refused_by_the_store(two: RunningApp) 
 
 
 def test_old_row_put_back_gives_its_owner_no_more_than_they_had(two: RunningApp) -> None:
-    """Not defended (docs/security.md): whoever can write to the table can put an old row back, and it opens. It still
-    acts for its owner only, with what the tenant still accepts."""
+    """Not prevented (docs/security.md): with write access to the table an old row can be put back, and it opens. It
+    still acts only for its owner, with what the tenant still accepts."""
     before = row_of(two, ADA)
     two.clock.move(hours=2)
     assert two.counts()["fresh"] == 2

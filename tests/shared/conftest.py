@@ -1,4 +1,4 @@
-"""What the tests of shared/ have in common."""
+"""Fixtures of the tests of shared/."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A token endpoint over TLS that answers whatever bytes a test gives it."""
+"""A token endpoint over TLS that answers with the bytes that a test gives it."""
 
 import contextlib
 import json

@@ -102,14 +102,14 @@ ROWS = [
 
 @pytest.mark.parametrize("code", CREDENTIAL_CODES)
 def test_a_refused_credential_is_the_operators_to_fix_and_affects_the_whole_app(code: str) -> None:
-    """The person can do nothing about it, and nobody can be acted for."""
+    """The person can't fix it, and the app can't act for anybody."""
     row = explain(code)
     assert (row.fixer, row.outcome, row.affects) == ("operator", Outcome.MISCONFIGURED, "app")
 
 
 @pytest.mark.parametrize("code", NEEDS_THE_PERSON)
 def test_what_needs_the_person_sets_them_aside(code: str) -> None:
-    """A silent request that ends with it waits for a sign-in, whatever OAuth error comes beside the number."""
+    """After such a code the account waits for a sign-in, whatever OAuth error comes with the number."""
     assert ERROR_CODES[code].outcome is Outcome.SIGN_IN_REQUIRED
     for error in ("invalid_grant", "interaction_required", "access_denied"):
         assert classify({"error": error, "error_codes": [int(code)]}).outcome is Outcome.SIGN_IN_REQUIRED
@@ -117,7 +117,7 @@ def test_what_needs_the_person_sets_them_aside(code: str) -> None:
 
 @pytest.mark.parametrize(("code", "row"), ROWS)
 def test_a_row_agrees_with_itself(code: str, row: EntraError) -> None:
-    """Who can fix it follows from the outcome; nobody is asked who can't help."""
+    """The outcome determines who can fix it, and only that person is asked."""
     fixers = {
         None: {"you", "operator"},
         Outcome.SIGN_IN_REQUIRED: {"you", "administrator"},
@@ -143,7 +143,7 @@ def test_a_row_agrees_with_itself(code: str, row: EntraError) -> None:
 
 @pytest.mark.parametrize("code", ERROR_CODES)
 def test_a_code_is_a_number_or_a_word(code: str) -> None:
-    """As an answer has it: without `AADSTS`."""
+    """It is written as in an answer, without `AADSTS`."""
     assert re.fullmatch(r"[1-9]\d{4,6}|[a-z]+(_[a-z]+)*", code)
 
 
@@ -168,7 +168,7 @@ def test_no_other_module_knows_a_number() -> None:
 
 
 def test_the_table_is_a_leaf() -> None:
-    """The desktop client and the pages import it without MSAL, Azure's SDK or the settings."""
+    """The desktop client and the pages can import it without MSAL, Azure's SDK or the settings."""
     code = "import shared.error_codes, sys; print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
@@ -180,7 +180,7 @@ def test_the_table_is_a_leaf() -> None:
 
 @pytest.mark.parametrize("error", OAUTH_ERRORS)
 def test_a_number_without_a_row_is_treated_as_its_oauth_error(error: str) -> None:
-    """By the sweep, by the pages and by the desktop client; what nobody has heard of sets nobody aside."""
+    """The sweep, the pages and the desktop client agree, and an unknown code sets nobody aside."""
     plain, numbered = {"error": error}, {"error": error, "error_codes": [UNKNOWN_NUMBER]}
     assert classify(numbered).outcome is classify(plain).outcome
     assert classify(numbered).code == str(UNKNOWN_NUMBER)
@@ -194,7 +194,7 @@ def test_a_number_without_a_row_is_treated_as_its_oauth_error(error: str) -> Non
     ("number", "outcome"), [(50196, Outcome.THROTTLED), (90055, Outcome.THROTTLED), (90033, Outcome.UNAVAILABLE)]
 )
 def test_a_number_that_nobody_can_fix_waits_though_it_comes_as_invalid_grant(number: int, outcome: Outcome) -> None:
-    """The sign-in is good: the person is told to wait, and not set aside."""
+    """The sign-in is valid: the person must wait and is not set aside."""
     assert classify({"error": "invalid_grant", "error_codes": [number]}).outcome is outcome
     assert explain(str(number)).fixer == "nobody"
 
@@ -218,7 +218,7 @@ def test_a_number_that_once_stood_before_others_leaves_the_outcome_to_the_oauth_
 def test_a_person_is_not_asked_to_sign_in_for_the_operators_fault(
     start_app: Callable[..., RunningApp], number: int
 ) -> None:
-    """The page says who can fix it, and the sweep stops; nobody is set aside."""
+    """The page says who can fix it, the sweep stops, and nobody is set aside."""
     app = start_app()
     browser = app.browser()
     browser.sign_in(BEN)
@@ -241,7 +241,7 @@ def test_a_person_is_not_asked_to_sign_in_for_the_operators_fault(
 def test_a_refused_credential_stops_a_multi_tenant_sweep_and_a_missing_app_skips_its_tenant(
     start_app: Callable[..., RunningApp], number: int, stopped: str
 ) -> None:
-    """`affects` decides."""
+    """The column `affects` decides."""
     app = start_app(AUTHORITY=start_app().tenant.authority_of("organizations"))
     app.browser().sign_in(BEN)
     app.tenant.add_fault("token", "oauth_error", body={"error": "unauthorized_client", "error_codes": [number]})
@@ -253,7 +253,7 @@ def test_a_refused_credential_stops_a_multi_tenant_sweep_and_a_missing_app_skips
 
 @pytest.mark.parametrize("code", ["50072", "50074", "50078", "50079", "50158"])
 def test_a_second_factor_is_asked_for_without_a_password(code: str) -> None:
-    """In every wording: the same prompt, challenge and exit code as AADSTS50076."""
+    """Every such code has the same prompt, challenge and exit code as AADSTS50076."""
     prompts = [parse_qs(urlsplit(sign_in_path(code=each)).query).get("prompt") for each in (code, "50076")]
     assert prompts == [None, None]
     row, known = explain(code), explain("50076")

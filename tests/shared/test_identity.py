@@ -26,7 +26,7 @@ def acquire(app: Services, account: Account) -> Acquired:
 def test_secret_certificate_and_managed_identity_all_sign_in_and_refresh(
     make_services: MakeServices, sample_tenant: SampleTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three ways to prove who the app is; the tenant verifies each."""
+    """The app can authenticate in three ways, and the tenant verifies each."""
     for name, value in sample_tenant.managed_identity_environment().items():
         monkeypatch.setenv(name, value)
     certificate = sample_tenant.make_certificate()
@@ -42,7 +42,7 @@ def test_secret_certificate_and_managed_identity_all_sign_in_and_refresh(
 
 
 def test_a_certificate_that_is_none_is_a_settings_error(make_services: MakeServices) -> None:
-    """Found before anybody's turn, with the setting's name."""
+    """It is found before any turn, and the error names the setting."""
     for value in ("/no/such/file.pem", "-----BEGIN NONSENSE-----"):
         app = make_services(CLIENT_SECRET="", CLIENT_CERTIFICATE=value)
         with pytest.raises(SettingsError, match="CLIENT_CERTIFICATE"):
@@ -94,7 +94,7 @@ def test_a_scope_added_to_the_settings_sets_nobody_aside(make_services: MakeServ
 def test_another_client_id_or_authority_host_is_misconfigured(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """A cache that holds somebody else's refresh token tells of our settings: nobody is set aside, nobody is asked."""
+    """A cache for another client or host points to our settings: nobody is set aside and no request is sent."""
     keys = keys_of(make_services)
     account = sign_in(make_services(ENCRYPTION_KEYS=keys))
     asked = sample_tenant.log()["refused"]
@@ -108,7 +108,7 @@ def test_another_client_id_or_authority_host_is_misconfigured(
 
 
 def test_unknown_tenant_is_misconfigured(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """Discovery's own refusal, by its number."""
+    """The error has the number of discovery's refusal."""
     app = make_services(AUTHORITY=sample_tenant.authority_of("nowhere.example"))
     with pytest.raises(Misconfigured, match="90002"):
         app.identity.begin_sign_in()
@@ -117,7 +117,7 @@ def test_unknown_tenant_is_misconfigured(make_services: MakeServices, sample_ten
 def test_preparing_redeems_nothing_and_sending_redeems_once(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """Between the two the caller takes the row's lease; a token that is still valid needs no request."""
+    """Between the two steps the caller takes the row's lease. A token that is still valid needs no request."""
     app = make_services()
     acquisition = app.identity.acquisition(sign_in(app))
     request = acquisition.prepare()
@@ -140,7 +140,7 @@ def test_preparing_redeems_nothing_and_sending_redeems_once(
 def test_a_request_is_never_followed_by_one_with_an_older_refresh_token(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """MSAL would try every refresh token that it finds; with strict rotation an older one ends the family."""
+    """MSAL would try every refresh token that it finds. With strict rotation an older one revokes the family."""
     app = make_services()
     account = sign_in(app)
     cache = json.loads(app.settings.key_ring.open_cache(account.sealed_cache, account.account_id))
@@ -157,7 +157,7 @@ def test_a_request_is_never_followed_by_one_with_an_older_refresh_token(
 def test_stored_blob_holds_no_secret_in_clear_and_opens_with_its_key_only(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
-    """The row as it lies in the table; with another key the outcome says so, and the blob stays."""
+    """The stored row has no secret in clear. With another key the outcome is `unreadable`, and the blob stays."""
     app = make_services()
     account = sign_in(app)
     (entity,) = app.tables.get_table_client("Accounts").list_entities()
@@ -171,7 +171,7 @@ def test_stored_blob_holds_no_secret_in_clear_and_opens_with_its_key_only(
 
 
 def test_person_without_anything_to_redeem_must_sign_in(make_services: MakeServices) -> None:
-    """An empty cache that could be read."""
+    """The cache could be read and is empty."""
     app = make_services()
     account = sign_in(app)
     empty = replace(account, sealed_cache=app.settings.key_ring.seal_cache("{}", account.account_id))

@@ -1,4 +1,4 @@
-"""What happens to an account, as a function of time: turns spread over the interval, back-off, retention."""
+"""What happens to an account over time: turns spread over the interval, back-off, retention."""
 
 import itertools
 from dataclasses import replace
@@ -17,7 +17,7 @@ ACCOUNT = Account(account_id="a.t", due_at=NOW - timedelta(minutes=1), last_acti
 
 @pytest.mark.parametrize("slot", all_slots())
 def test_next_turn_lies_within_one_interval_at_the_slot_s_place(slot: str) -> None:
-    """Never later than SWEEP_EVERY, never now, and the same moment of every interval."""
+    """It is never later than SWEEP_EVERY, never now, and at the same moment of every interval."""
     turn = LIFE.next_turn(slot, NOW)
     assert NOW < turn <= NOW + HOUR
     assert LIFE.next_turn(slot, turn) == turn + HOUR
@@ -33,19 +33,19 @@ def test_the_slots_turns_are_spread_evenly() -> None:
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_only_sign_in_required_sets_anybody_aside(outcome: Outcome) -> None:
-    """The promise, for every outcome there is."""
+    """The promise holds for every outcome."""
     after = LIFE.apply_verdict(ACCOUNT, Verdict(outcome, code="x"), NOW)
     assert (after.state is State.NEEDS_SIGN_IN) == (outcome is Outcome.SIGN_IN_REQUIRED)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.MISCONFIGURED, Outcome.CONFLICT])
 def test_what_says_nothing_about_the_person_leaves_them_untouched(outcome: Outcome) -> None:
-    """Not even the history is written."""
+    """Not even the history changes."""
     assert LIFE.apply_verdict(ACCOUNT, Verdict(outcome, code="x"), NOW) == ACCOUNT
 
 
 def test_success_clears_the_failure_and_gives_the_next_turn() -> None:
-    """However long it took."""
+    """It does so however long the failure lasted."""
     failing = LIFE.apply_verdict(ACCOUNT, Verdict(Outcome.UNAVAILABLE, code="http_503"), NOW)
     expires_at = NOW + HOUR
     after = LIFE.apply_verdict(failing, Verdict(Outcome.FRESH, token_expires_at=expires_at), NOW)
@@ -55,7 +55,7 @@ def test_success_clears_the_failure_and_gives_the_next_turn() -> None:
 
 
 def test_unavailable_waits_longer_each_time_up_to_the_interval() -> None:
-    """Exponential, with jitter that chance decides."""
+    """The wait grows exponentially, with random jitter."""
     account, waits = ACCOUNT, []
     for _ in range(10):
         account = LIFE.apply_verdict(account, Verdict(Outcome.UNAVAILABLE, code="timeout"), NOW)
@@ -75,7 +75,7 @@ def test_throttled_waits_for_as_long_as_the_tenant_says() -> None:
 
 
 def test_another_failure_starts_its_own_count() -> None:
-    """First time and count belong to one code."""
+    """First time and count belong to one code only."""
     first = LIFE.apply_verdict(ACCOUNT, Verdict(Outcome.UNAVAILABLE, code="timeout"), NOW)
     second = LIFE.apply_verdict(first, Verdict(Outcome.UNAVAILABLE, code="http_500"), NOW + HOUR)
     assert second.failure is not None
@@ -83,9 +83,9 @@ def test_another_failure_starts_its_own_count() -> None:
 
 
 def test_whoever_is_set_aside_is_due_until_told_and_then_when_their_row_ends() -> None:
-    """Nobody is asked again in between."""
+    """The tenant is not asked in between."""
     aside = LIFE.apply_verdict(ACCOUNT, Verdict(Outcome.SIGN_IN_REQUIRED, code="50173"), NOW)
-    assert aside.due_at == NOW  # until they were told
+    assert aside.due_at == NOW  # until the message is sent
     end = LIFE.defer_until_retention(aside).due_at
     assert end == NOW + LIFE.retention
     assert not LIFE.is_past_retention(aside, end - timedelta(seconds=1))
@@ -93,12 +93,12 @@ def test_whoever_is_set_aside_is_due_until_told_and_then_when_their_row_ends() -
 
 
 def test_an_active_row_is_never_over() -> None:
-    """However long its person is away: the token is good."""
+    """It stays however long the person is away: the token is valid."""
     assert not LIFE.is_past_retention(ACCOUNT, NOW + timedelta(days=1000))
 
 
 def test_history_keeps_ten() -> None:
-    """Newest first."""
+    """The newest entry comes first."""
     account = ACCOUNT
     for minute in range(12):
         account = LIFE.apply_verdict(account, Verdict(Outcome.CACHED), NOW + timedelta(minutes=minute))
@@ -107,7 +107,7 @@ def test_history_keeps_ten() -> None:
 
 
 def test_a_failed_task_replaces_this_turn_s_entry_and_keeps_the_person_active() -> None:
-    """The token was good; the work was not."""
+    """The token was fine, but the task failed."""
     swept = LIFE.apply_verdict(ACCOUNT, Verdict(Outcome.FRESH), NOW)
     failed = LIFE.apply_task_failure(swept, "mail: KeyError", NOW)
     assert [each.outcome for each in failed.recent] == [Outcome.TASK_FAILED]

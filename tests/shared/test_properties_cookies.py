@@ -29,7 +29,7 @@ HEADERS = st.text(max_size=300)
 
 @given(header=HEADERS)
 def test_any_header_is_parsed_without_an_error(header: str) -> None:
-    """And no value is larger than a cookie can be."""
+    """No parsed value is larger than a cookie can be."""
     cookies = parse_cookies(header)
     assert all(len(value) <= 4096 for value in cookies.values())
     assert SESSIONS.read(cookies) is None
@@ -38,7 +38,7 @@ def test_any_header_is_parsed_without_an_error(header: str) -> None:
 
 @given(before=st.lists(st.text(st.characters(exclude_characters=";"), max_size=40)), after=HEADERS)
 def test_ours_is_found_among_others(before: list[str], after: str) -> None:
-    """However odd the cookies of other apps on this host are."""
+    """It is found however odd other apps' cookies are."""
     others = [each for each in before if not each.strip().startswith(OURS.name)]
     header = "; ".join([*others, f"{OURS.name}={OURS.value}", after])
     session = SESSIONS.read(parse_cookies(header))
@@ -48,7 +48,7 @@ def test_ours_is_found_among_others(before: list[str], after: str) -> None:
 
 @given(value=st.text(max_size=200))
 def test_whatever_stands_in_our_cookies_is_no_session(value: str) -> None:
-    """Not sealed by us: nobody is signed in, nothing raises."""
+    """A value that we did not seal signs nobody in and raises nothing."""
     assert SESSIONS.read({OURS.name: value}) is None
     surplus = SESSIONS.keep_flow({"state": "s"}, "/", {f"{OURS.name}-flow-{n:012x}": value for n in range(6)})
     assert len([each for each in surplus if each.max_age == 0]) == 2

@@ -17,7 +17,7 @@ PURPOSES = st.text("abcdefghij-", min_size=1, max_size=12)
 
 @given(data=st.binary(max_size=500), purpose=PURPOSES, owner=TEXT)
 def test_what_was_sealed_opens(data: bytes, purpose: str, owner: str) -> None:
-    """Also with an older key of the ring."""
+    """This holds also for an older key of the ring."""
     assert RING.open(RING.seal(data, purpose=purpose, owner=owner), purpose=purpose, owner=owner) == data
     assert RING.open(OLD.seal(data, purpose=purpose, owner=owner), purpose=purpose, owner=owner) == data
 
@@ -51,21 +51,21 @@ def test_a_flipped_bit_anywhere_never_opens(data: bytes, at: int, bit: int) -> N
 
 @given(anything=st.binary(max_size=120), owner=TEXT)
 def test_any_bytes_are_refused_by_one_error(anything: bytes, owner: str) -> None:
-    """A row may hold whatever somebody put there."""
+    """A row may contain anything."""
     with pytest.raises(SealError):
         RING.open_cache(anything, owner)
 
 
 @given(anything=st.text(max_size=120))
 def test_any_text_is_refused_by_one_error(anything: str) -> None:
-    """A cookie may hold whatever somebody sent."""
+    """A cookie may contain anything."""
     with pytest.raises(SealError):
         RING.open_text(anything, purpose="session")
 
 
 @given(anything=st.binary(max_size=60))
 def test_sealed_but_not_compressed_is_malformed(anything: bytes) -> None:
-    """Right key, wrong content."""
+    """The key is right, but the content is wrong."""
     assume(not anything.startswith(b"x"))
     with pytest.raises(SealError, match="malformed"):
         RING.open_cache(RING.seal(anything, purpose="token-cache", owner="me"), "me")

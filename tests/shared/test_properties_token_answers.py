@@ -1,5 +1,5 @@
-"""Properties: no answer of a token endpoint, however odd, escapes as an unexpected exception, and none sets a person
-aside but those that say so."""
+"""Properties: no answer of a token endpoint, however odd, raises an unexpected exception, and only answers that say so
+set a person aside."""
 
 import base64
 import json
@@ -112,7 +112,8 @@ def acquire(identity: Identity, token_cache: str) -> Acquired:
 
 
 def ask(identity: Identity, endpoint: OddEndpoint, answer: bytes) -> Acquired:
-    """One silent acquisition that meets this answer. MSAL remembers refusals by the request: each gets its own."""
+    """One silent acquisition that meets this answer. MSAL remembers refusals by request, so each call clears its
+    memory."""
     endpoint.answer = answer
     identity._threads.__dict__.clear()
     result = acquire(identity, cache_of(endpoint))
@@ -143,7 +144,7 @@ def test_a_plain_answer_is_fresh(identity: Identity, endpoint: OddEndpoint) -> N
 def test_any_bytes_are_a_verdict_and_set_nobody_aside(
     identity: Identity, endpoint: OddEndpoint, body: bytes, status: int, headers: bytes
 ) -> None:
-    """Whatever the wire brings."""
+    """This holds for any bytes."""
     result = ask(identity, endpoint, http_answer(status, body, headers))
     assert result.verdict.outcome in (Outcome.UNAVAILABLE, Outcome.THROTTLED)
 
@@ -151,7 +152,7 @@ def test_any_bytes_are_a_verdict_and_set_nobody_aside(
 @ENOUGH
 @given(answer=st.binary(max_size=200))
 def test_what_is_no_http_is_unavailable(identity: Identity, endpoint: OddEndpoint, answer: bytes) -> None:
-    """Not even a status line."""
+    """The answer has not even a status line."""
     assert ask(identity, endpoint, answer).verdict.outcome in (Outcome.UNAVAILABLE, Outcome.THROTTLED)
 
 
@@ -167,7 +168,7 @@ def test_what_is_no_http_is_unavailable(identity: Identity, endpoint: OddEndpoin
 def test_any_token_answer_is_fresh_or_unavailable(
     identity: Identity, endpoint: OddEndpoint, fields: dict[str, Any], status: int
 ) -> None:
-    """Odd values in the right places."""
+    """The fields have odd values."""
     body = json.dumps(fields).encode()
     assert ask(identity, endpoint, http_answer(status, body)).verdict.outcome in (Outcome.FRESH, Outcome.UNAVAILABLE)
 
@@ -177,7 +178,7 @@ def test_any_token_answer_is_fresh_or_unavailable(
 def test_only_sign_in_errors_set_somebody_aside(
     identity: Identity, endpoint: OddEndpoint, fields: dict[str, Any], status: int
 ) -> None:
-    """By the OAuth error, or by a number whose row says so; nobody needs to sign in again for anything else."""
+    """The OAuth error or the number's row says so. Nothing else asks anybody to sign in again."""
     verdict = ask(identity, endpoint, http_answer(status, json.dumps(fields).encode())).verdict
     plain = all(isinstance(value, str) for value in fields.values())
     assert verdict == classify(fields) or not plain or fields["error"] in ("server_error", "temporarily_unavailable")
@@ -197,7 +198,7 @@ def test_only_sign_in_errors_set_somebody_aside(
 @example(cache={"RefreshToken": {"k": {"client_id": CLIENT_ID}}, "Account": {"k": {"home_account_id": 1}}})
 @example(cache={"AccessToken": {"k": {"target": None}}, "Account": {}})
 def test_any_stored_cache_is_a_verdict(identity: Identity, endpoint: OddEndpoint, cache: Any) -> None:
-    """Whatever another SDK, or an old version, left in a row."""
+    """The cache may come from another SDK or an old version."""
     endpoint.answer = http_answer(503, b"")
     result = acquire(identity, json.dumps(cache))
     assert result.verdict.outcome in WITHOUT_A_TOKEN
@@ -226,7 +227,7 @@ def test_any_stored_cache_is_a_verdict(identity: Identity, endpoint: OddEndpoint
 def test_a_cache_with_one_odd_field_is_a_verdict(
     identity: Identity, endpoint: OddEndpoint, section: str, field: str, value: Any, *, drop: bool
 ) -> None:
-    """A real cache, with one field replaced or gone."""
+    """It is a real cache with one field replaced or missing."""
     endpoint.answer = http_answer(503, b"")
     cache = json.loads(cache_of(endpoint))
     for entry in cache.get(section, {}).values():

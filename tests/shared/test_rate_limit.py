@@ -1,4 +1,4 @@
-"""How fast the token endpoint is asked, by a clock that the test moves."""
+"""The rate of token requests, by a clock that the test moves."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Seconds:
     now: float = 1000.0
 
     def __call__(self) -> float:
-        """What it shows."""
+        """The time in seconds."""
         return self.now
 
 
@@ -29,18 +29,18 @@ def clock() -> Seconds:
 
 @pytest.fixture
 def limit(clock: Seconds) -> RateLimit:
-    """Nothing heard yet."""
+    """A limit that has seen no answer yet."""
     return RateLimit(clock=clock)
 
 
 def fail(limit: RateLimit, times: int) -> None:
-    """The token endpoint fails so often."""
+    """Reports this many failures of the token endpoint."""
     for _ in range(times):
         limit.learn(UNAVAILABLE, sent=True)
 
 
 def test_retry_after_is_waited_for_and_a_shorter_one_does_not_shorten_it(limit: RateLimit, clock: Seconds) -> None:
-    """Without a number ten seconds are taken."""
+    """Without a number the wait is ten seconds."""
     limit.learn(Verdict(Outcome.THROTTLED, retry_after=90), sent=True)
     limit.learn(Verdict(Outcome.THROTTLED), sent=True)
     assert limit.seconds_to_wait() == 90
@@ -59,7 +59,7 @@ def test_the_fifth_failure_in_a_row_makes_a_pause(limit: RateLimit) -> None:
 
 
 def test_what_fails_during_a_pause_tells_nothing_new(limit: RateLimit, clock: Seconds) -> None:
-    """Sixty-four threads that were under way when the pause began do not make it a long one."""
+    """Sixty-four threads that were busy when the pause began do not lengthen it."""
     fail(limit, 5 + 64)
     assert limit.seconds_to_wait() == 5
     clock.now += 5
@@ -95,7 +95,7 @@ def test_pauses_grow_to_two_minutes_while_nothing_works(limit: RateLimit, clock:
 def test_an_answer_ends_the_row_of_failures_and_nothing_else_does(
     limit: RateLimit, verdict: Verdict, sent: bool, ends: bool
 ) -> None:
-    """What was settled without asking says nothing about the token endpoint."""
+    """A turn without a request says nothing about the token endpoint."""
     fail(limit, 4)
     limit.learn(verdict, sent=sent)
     fail(limit, 1)

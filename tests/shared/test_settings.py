@@ -1,4 +1,4 @@
-"""One reader of the environment: everything that is wrong at once, how to set it, and never a value."""
+"""One reader of the environment: it lists everything that is wrong and how to set it, and never shows a value."""
 
 from datetime import timedelta
 
@@ -34,7 +34,7 @@ def test_defaults_are_as_documented() -> None:
 
 
 def test_everything_that_is_missing_is_listed_at_once() -> None:
-    """An empty environment: one error, a line each."""
+    """An empty environment raises one error with one line per setting."""
     with pytest.raises(SettingsError) as caught:
         load({})
     text = str(caught.value)
@@ -67,12 +67,12 @@ def test_everything_that_is_missing_is_listed_at_once() -> None:
     ],
 )
 def test_a_malformed_value_is_named(name: str, value: str) -> None:
-    """By the setting's name, with what would do."""
+    """The error has the setting's name and what is allowed."""
     assert [each for each in problems(**{name: value}) if name in each]
 
 
 def test_no_problem_shows_a_value() -> None:
-    """A secret might stand in the wrong place."""
+    """A secret may have been put in the wrong setting."""
     misplaced = "hunter2-hunter2"
     shown = [name for name in GOOD if misplaced in " ".join(problems(**{name: misplaced, "SCOPES": "openid"}))]
     assert shown == []
@@ -131,7 +131,7 @@ def test_storage_by_managed_identity_needs_no_connection_string() -> None:
 
 
 def test_no_secret_shows_in_a_representation() -> None:
-    """Settings end up in tracebacks."""
+    """Settings can appear in tracebacks."""
     text = repr(load(GOOD))
     assert GOOD["CLIENT_SECRET"] not in text
     assert GOOD["ENCRYPTION_KEYS"].split(":")[1] not in text

@@ -1,4 +1,4 @@
-"""What a sweep, a token request and a Graph call tell OpenTelemetry's SDK, seen by its in-memory exporters."""
+"""What a sweep, a token request and a Graph call report to OpenTelemetry's SDK, read from its in-memory exporters."""
 
 import json
 import threading
@@ -48,7 +48,7 @@ class Exported:
 
 @pytest.fixture(scope="session")
 def _sdk() -> Exported:
-    """The SDK can be put in place once a process; the app's instruments find it by themselves."""
+    """The SDK can be installed once per process. The app's instruments find it by themselves."""
     exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -80,7 +80,7 @@ class GraphListener(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_a_sweep_is_a_span_with_one_for_each_slot(app: RunningApp, exported: Exp
 
 
 def test_an_idle_tick_is_no_span(app: RunningApp, exported: Exported) -> None:
-    """Nobody is due: nothing is exported, and nothing is paid for."""
+    """When nobody is due, nothing is exported."""
     app.browser().sign_in("ada@contoso.example")
     app.sweep()
     exported._exporter.clear()
@@ -131,7 +131,7 @@ def test_a_sweep_that_stops_is_a_span_with_an_error(start_app: Callable[..., Run
 
 
 def test_metrics_count_people_and_time_token_and_storage_calls(app: RunningApp, exported: Exported) -> None:
-    """By outcome and by result; the gauge has the most overdue person."""
+    """They count by outcome and by result. The gauge shows the most overdue person."""
 
     def people(outcome: str) -> int:
         return sum(point.value for found, point in exported.points("understudy.people") if outcome in found.values())
@@ -172,7 +172,7 @@ def test_a_requests_trace_goes_on_to_graph(
 def test_a_tasks_graph_call_belongs_to_its_sweep(
     start_app: Callable[..., RunningApp], graph: str, exported: Exported
 ) -> None:
-    """Through two pools of threads."""
+    """The trace passes through two pools of threads."""
     app = start_app(GRAPH_URL=graph)
     app.browser().sign_in("ada@contoso.example")
     GraphListener.seen.clear()
@@ -254,5 +254,5 @@ def test_one_carried_function_runs_in_several_threads_at_a_time() -> None:
 
 
 def test_without_a_trace_no_header_is_sent() -> None:
-    """Whoever has no SDK and no trace sends what they sent before."""
+    """Without SDK and trace, requests are the same as before."""
     assert telemetry.outgoing() == {}

@@ -1,4 +1,4 @@
-"""How far apart ticks are, by the schedule."""
+"""The longest gap between two ticks of a schedule."""
 
 from datetime import timedelta
 

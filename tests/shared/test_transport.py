@@ -1,4 +1,4 @@
-"""The HTTP client against real servers: time-outs, proxies, certificates, answers that nobody should wait for."""
+"""The HTTP client against real servers: time-outs, proxies, certificates, answers without end."""
 
 import re
 import socket
@@ -18,7 +18,7 @@ NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 
 
 def _whole_request(connection: socket.socket) -> bytes:
-    """Head and body: they may come in several pieces."""
+    """Reads head and body, which may come in several pieces."""
     received = b""
     while b"\r\n\r\n" not in received:
         part = connection.recv(65536)
@@ -70,7 +70,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: a\r\n\r\n{}"
 
 
 def test_headers_are_lower_case_and_the_body_is_whole(client: HttpClient) -> None:
-    """What MSAL and Graph need."""
+    """MSAL and Graph need both."""
     with answering(OK) as (url, requests):
         answer = client.request("POST", url, headers={"A": "b", "None": None}, body=form({"x": "ä b", "none": None}))
     assert (answer.status_code, answer.headers["x-odd"], answer.text) == (200, "a", "{}")
@@ -79,7 +79,7 @@ def test_headers_are_lower_case_and_the_body_is_whole(client: HttpClient) -> Non
 
 
 def test_silence_is_a_timeout(client: HttpClient) -> None:
-    """Before the answer, and in its middle."""
+    """This holds before the answer and in the middle of it."""
     held: list[socket.socket] = []
 
     def hold(connection: socket.socket) -> None:
@@ -103,7 +103,7 @@ def test_silence_is_a_timeout(client: HttpClient) -> None:
     ids=["closed", "cut short", "not HTTP"],
 )
 def test_a_broken_answer_is_a_connection_failure(client: HttpClient, answer: bytes) -> None:
-    """Never half an answer."""
+    """Nothing returns half an answer."""
     with answering(answer) as (url, _), pytest.raises(Unavailable, match="connection"):
         client.request("GET", url)
 
@@ -119,7 +119,7 @@ def test_only_what_may_be_repeated_is_repeated(client: HttpClient) -> None:
 
 
 def test_nobody_listening_is_a_connection_failure(client: HttpClient) -> None:
-    """And a name that doesn't exist."""
+    """An unknown host name is one too."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     for url in (f"http://127.0.0.1:{port}/", "http://nowhere.invalid/"):
@@ -128,7 +128,7 @@ def test_nobody_listening_is_a_connection_failure(client: HttpClient) -> None:
 
 
 def test_an_endless_answer_is_cut_off(client: HttpClient) -> None:
-    """Four megabytes are more than anything here has use for."""
+    """Nothing here needs more than four megabytes."""
 
     def pour(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -187,7 +187,7 @@ def test_retry_after_is_seconds_or_a_date(client: HttpClient, text: str, seconds
 
 
 def test_what_travels_through_msal_are_request_exceptions() -> None:
-    """MSAL falls back to a token with life left on these, and on no others."""
+    """MSAL falls back to a still valid token only on these."""
 
     assert issubclass(Throttled, requests.RequestException)
     assert issubclass(Unavailable, requests.RequestException)
@@ -195,6 +195,6 @@ def test_what_travels_through_msal_are_request_exceptions() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"<html>", b'"x"', b"null", b'{"a":', b"\xff"])
 def test_only_a_json_object_is_one(body: bytes) -> None:
-    """Everything else is an answer that nobody can read."""
+    """Everything else is an unreadable answer."""
     with pytest.raises(Unavailable, match="unparsable"):
         json_object(HttpAnswer(200, {}, body))

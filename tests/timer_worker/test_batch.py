@@ -4,7 +4,7 @@ from timer_worker.batch import Batch
 
 
 def test_a_batch_is_due_a_quarter_second_after_its_first_item() -> None:
-    """Not after its last."""
+    """The time counts from the first item, not from the last."""
     time = [10.0]
     batch: Batch[str] = Batch(clock=lambda: time[0])
     seen = [batch.seconds_left]

@@ -1,4 +1,4 @@
-"""The two examples of docs/tasks.md, as they stand there."""
+"""The two examples of docs/tasks.md, run as they are printed there."""
 
 import re
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from timer_worker.sweep import Sweep
 
 @pytest.fixture
 def examples() -> dict[str, Any]:
-    """What the page's Python blocks define."""
+    """The names that the page's Python blocks define."""
     names: dict[str, Any] = {}
     for block in re.findall(
         r"^```python\n(.*?)^```", (ROOT / "docs" / "tasks.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
@@ -33,7 +33,7 @@ def test_the_pages_own_test_passes_and_can_fail(examples: dict[str, Any]) -> Non
 
 
 def test_the_pages_task_runs_in_a_sweep(examples: dict[str, Any], make_services: Callable[..., Services]) -> None:
-    """Against the sample Graph's calendar; the number is kept."""
+    """The task reads the sample Graph's calendar and stores the number."""
     clock = Clock()
     app = make_services(clock=clock, SCOPES="User.Read Calendars.Read")
     account = sign_in(app)

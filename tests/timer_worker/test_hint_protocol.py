@@ -1,7 +1,7 @@
 """The hint protocol of the Slots table: every interleaving of sign-in and sweeps over a small store, with crashes.
 
-Each actor is a generator that does one storage call a step, in the order of the real code (the last test holds the real
-code to that order). The scheduler tries every order of steps, and a crash after each of them.
+Each actor is a generator that does one storage call per step, in the order of the real code (the last test holds the
+real code to that order). The scheduler tries every order of steps, and a crash after each of them.
 """
 
 import functools
@@ -23,7 +23,7 @@ TICK = timedelta(minutes=5)
 EVERY = timedelta(minutes=60)
 ABSENT_AFTER = timedelta(minutes=5)
 SIGN_IN_AT = T0
-SWEEP_AT = T0 + timedelta(minutes=4)  # the sweep comes while the hint of yesterday is due, and the newcomer isn't yet
+SWEEP_AT = T0 + timedelta(minutes=4)  # the sweep comes when yesterday's hint is due and the newcomer is not
 NEWCOMER, RESIDENT = "newcomer", "resident"
 SLOT = "00"
 
@@ -32,7 +32,7 @@ Actor = Generator[None]
 
 @dataclass
 class World:
-    """A store with one slot in use, and when who was swept."""
+    """A store with one slot in use, and the time of each person's sweep."""
 
     store: MemoryAccountStore = field(default_factory=MemoryAccountStore)
     swept: dict[str, list[datetime]] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def sweep(world: World, now: datetime, *, finish_blindly: bool = False, scan_aft
 
 
 def play(actors: list[Actor], order: tuple[int, ...]) -> bool:
-    """Runs steps in this order; False when an actor had ended before its step. An actor whose steps run out has
+    """Runs steps in this order. Returns False when an actor had ended before its step. An actor whose steps run out has
     crashed."""
     alive = [True] * len(actors)
     for index in order:
@@ -117,7 +117,7 @@ def play(actors: list[Actor], order: tuple[int, ...]) -> bool:
 
 
 def orders(most: tuple[int, ...], prefix: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
-    """Every sequence of at most so many steps of each actor: the short ones are crashes."""
+    """Every sequence with at most this many steps per actor. The short ones are crashes."""
     yield prefix
     for index, left in enumerate(most):
         if left:
@@ -159,7 +159,7 @@ def worst(scenario: Scenario, steps: tuple[int, ...]) -> tuple[timedelta, int]:
 
 
 def test_no_order_of_sign_in_and_two_sweeps_loses_anybody() -> None:
-    """Whoever crashes wherever, everybody has their turn: at the latest when the slot's own next turn comes."""
+    """Wherever an actor crashes, everybody has their turn, at the latest when the slot is due again."""
     latest, tried = worst(
         lambda world: [sign_in(world, SIGN_IN_AT), sweep(world, SWEEP_AT), sweep(world, SWEEP_AT)], (4, 6, 2)
     )
@@ -168,7 +168,7 @@ def test_no_order_of_sign_in_and_two_sweeps_loses_anybody() -> None:
 
 
 def test_no_order_of_two_sweeps_loses_anybody() -> None:
-    """A crashed sweep's slot falls due again when its claim runs out."""
+    """The slot of a crashed sweep is due again when the claim ends."""
     latest, tried = worst(lambda world: [sweep(world, SWEEP_AT), sweep(world, SWEEP_AT)], (6, 6))
     assert tried > 50
     assert latest <= TICK + (SWEEP_AT - T0) + CLAIM + TICK
@@ -200,18 +200,18 @@ def completed(*swaps: str) -> timedelta:
 
 
 def test_without_crashes_nobody_waits_longer_than_a_claim() -> None:
-    """The promise that the order of writes makes."""
+    """This is what the order of writes guarantees."""
     assert completed() <= CLAIM + TICK
 
 
 @pytest.mark.parametrize("swap", ["hint first", "finish blindly"])
 def test_swapping_two_steps_of_the_protocol_is_seen(swap: str) -> None:
-    """The hint before the row, or a finish without the claim's ETag: somebody waits a whole interval."""
+    """The hint before the row, or a finish without the claim's ETag: then a person waits a whole interval."""
     assert completed(swap) > CLAIM + TICK
 
 
 def test_lowering_without_writing_is_seen() -> None:
-    """Why `lower_hint` always writes: a hint that is low enough already would not stop a finish that scanned before the
+    """`lower_hint` must always write: a hint that is already low enough would not stop a finish that scanned before the
     row."""
     world = World()
     world.store.lower_hint(SLOT, T0 - TICK)

@@ -1,4 +1,4 @@
-"""Background work in people's names: what it may see, what it keeps, and that its failures stay its own."""
+"""Background tasks: what they may see, what they store, and that a failure affects only its own task."""
 
 import threading
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def app(make_services: Callable[..., Services]) -> Services:
 
 
 def sweep(app: Services, *tasks: Task) -> dict[str, int]:
-    """Everybody goes away, and is swept."""
+    """Moves the clock until everybody is away, and sweeps."""
     assert isinstance(app.now, Clock)
     app.now.move(hours=2)
     record = Sweep(app, tasks=tasks).run(due_slots(app.store, app.now()))
@@ -36,7 +36,7 @@ def sweep(app: Services, *tasks: Task) -> dict[str, int]:
 
 
 def test_profile_task_keeps_when_the_profile_last_changed(app: Services, sample_tenant: SampleTenant) -> None:
-    """A digest and a time; nothing of the profile itself."""
+    """The task stores a digest and a time, and nothing of the profile itself."""
     account = sign_in(app)
     sweep(app, *TASKS)
     first = stored(app, account).task_state["profile_changes"]
@@ -50,7 +50,7 @@ def test_profile_task_keeps_when_the_profile_last_changed(app: Services, sample_
 
 
 def test_a_failing_task_is_recorded_and_retried_and_stops_nobody(app: Services) -> None:
-    """The others' work is done, this person's token is saved, and next time it runs again."""
+    """Other people's tasks run, this person's token is saved, and the task runs again at the next turn."""
     ada, ben = sign_in(app, ADA), sign_in(app, BEN)
     broken = [True]
 
@@ -79,7 +79,7 @@ def test_a_failing_task_is_recorded_and_retried_and_stops_nobody(app: Services) 
 
 
 def test_a_task_sees_its_own_state_and_no_token_cache(app: Services) -> None:
-    """What one task keeps, the other doesn't see."""
+    """A task does not see another task's state."""
     account = sign_in(app)
     seen: list[tuple[str, dict[str, object], bytes]] = []
 
@@ -97,7 +97,7 @@ def test_a_task_sees_its_own_state_and_no_token_cache(app: Services) -> None:
 
 
 def test_a_task_runs_only_for_people_who_granted_its_scopes(app: Services) -> None:
-    """A new task with a new scope waits for their next sign-in; nothing fails."""
+    """A task with a new scope waits for the person's next sign-in, and nothing fails."""
     sign_in(app)
     ran: list[str] = []
 
@@ -109,7 +109,7 @@ def test_a_task_runs_only_for_people_who_granted_its_scopes(app: Services) -> No
 
 
 def test_a_task_that_does_not_come_back_is_left_behind(app: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sweep ends; the person stays active, with the failure written down."""
+    """The sweep ends. The person stays active and the failure is recorded."""
     monkeypatch.setattr("timer_worker.slot_run._GRACE_SECONDS", 0.1)
     account = sign_in(app)
     release = threading.Event()
@@ -142,7 +142,7 @@ def test_graph_calls_end_with_the_task_s_time_limit(app: Services, sample_tenant
 
 
 def test_too_much_state_is_a_failed_task_and_the_row_stays_whole(app: Services) -> None:
-    """32 KiB for all tasks of a person."""
+    """All tasks of a person may store 32 KiB together."""
     account = sign_in(app)
 
     def hoard(account: Account, graph: Graph) -> None:
@@ -153,7 +153,8 @@ def test_too_much_state_is_a_failed_task_and_the_row_stays_whole(app: Services) 
 
 
 def test_continuous_access_challenge_in_a_task_is_answered_once(app: Services, sample_tenant: SampleTenant) -> None:
-    """A 401 with claims forces a refresh with them; the task runs with the new token, in the same turn."""
+    """A 401 with claims forces a refresh with these claims, and the task runs again with the new token in the same
+    turn."""
     sample_tenant.change_settings(access_token_lifetime=20_000)
     account = sign_in(app)
     sample_tenant.change_person(ADA, state="continuous_access")
@@ -165,7 +166,7 @@ def test_continuous_access_challenge_in_a_task_is_answered_once(app: Services, s
 def test_continuous_access_reveals_a_revocation_that_a_cached_token_hid(
     app: Services, sample_tenant: SampleTenant
 ) -> None:
-    """The forced refresh is refused: that answer decides."""
+    """The forced refresh is refused, and that answer decides."""
     sample_tenant.change_settings(access_token_lifetime=20_000)
     account = sign_in(app)
     sample_tenant.change_person(ADA, state="revoked", continuous_access=True)
@@ -178,7 +179,7 @@ def test_continuous_access_reveals_a_revocation_that_a_cached_token_hid(
 def test_a_task_whose_scope_nobody_is_asked_for_is_an_error_in_the_log(
     make_services: Callable[..., Services], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It would be skipped for everybody, and nobody would know why."""
+    """Otherwise it would be skipped for everybody, without a reason."""
     app = make_services(SCOPES="User.Read")
     sign_in(app)
     mail = Task("mail", lambda _account, _graph: None, scopes=("User.Read", "Mail.Read"))
@@ -189,6 +190,6 @@ def test_a_task_whose_scope_nobody_is_asked_for_is_an_error_in_the_log(
 
 
 def test_the_apps_own_tasks_need_only_scopes_that_are_asked_for_by_default() -> None:
-    """A deployment with the default SCOPES runs them all."""
+    """A deployment with the default SCOPES runs all of them."""
     default = next(value for name, value, _ in documented() if name == "SCOPES")
     assert scopes_nobody_is_asked_for(TASKS, default.split()) == []

@@ -1,4 +1,4 @@
-"""A client app on which somebody has signed in, and what it needs to call the API."""
+"""A client app with a signed-in person, and what it needs to call the API."""
 
 import base64
 import re
@@ -13,7 +13,7 @@ from tests.running_app import RunningApp
 
 
 def api_token(tenant: SampleTenant, username: str, segment: str = "") -> str:
-    """An access token for the app's API: the person allowed a device code, and consented to everything."""
+    """An access token for the app's API. The person allows a device code and consents to everything."""
     client = msal.PublicClientApplication(
         tenant.desktop_client_id,
         authority=tenant.authority_of(segment or tenant.tenant_id),
@@ -38,7 +38,7 @@ def challenge_in(response: requests.Response) -> dict[str, str]:
     header = response.headers["WWW-Authenticate"]
     assert header.startswith("Bearer ")
     parameters = dict(re.findall(r'(\w+)="([^"]*)"', header))
-    # Nothing but what was read: no stray quotes, no second challenge.
+    # The challenge is exactly what was read: no stray quotes, no second challenge.
     assert header == "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters.items())
     return parameters
 
@@ -52,5 +52,5 @@ def problem_in(response: requests.Response) -> dict[str, Any]:
 
 
 def claims_json(text: str) -> str:
-    """A claims challenge, out of its base64."""
+    """A claims challenge, decoded from base64."""
     return base64.b64decode(text).decode()

@@ -1,4 +1,4 @@
-"""What these tests need beyond the app."""
+"""Fixtures of the web API's tests."""
 
 import pytest
 
@@ -7,5 +7,5 @@ from shared import sealing
 
 @pytest.fixture
 def new_key() -> str:
-    """Another encryption key than the app's."""
+    """An encryption key that the app doesn't have."""
     return sealing.new_key("k2")

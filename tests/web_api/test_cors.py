@@ -1,4 +1,4 @@
-"""CORS: off by default; with a list, its origins may call and read, and nobody else."""
+"""CORS is off by default. With a list, only the listed origins may call and read."""
 
 from collections.abc import Callable
 
@@ -13,13 +13,13 @@ BEN = "ben@contoso.example"
 
 
 def cors_headers(app: RunningApp, origin: str, **options: str) -> dict[str, str]:
-    """Every header of the answer that has to do with other origins."""
+    """The headers of the answer that concern other origins."""
     answer = call(app, Origin=origin, **options)
     return {name: value for name, value in answer.headers.items() if name.lower().startswith("access-control")}
 
 
 def test_no_origin_is_listed_by_default(app: RunningApp) -> None:
-    """No preflight is granted, and no answer is shared; same-origin and other clients don't notice."""
+    """No preflight is granted and no answer is shared. Same-origin and other clients are not affected."""
     preflight = call(app, method="OPTIONS", Origin=OURS, **PREFLIGHT)
     assert preflight.status_code == 403
     assert "Access-Control-Allow-Origin" not in preflight.headers
@@ -29,7 +29,7 @@ def test_no_origin_is_listed_by_default(app: RunningApp) -> None:
 
 
 def test_a_listed_origin_may_call_and_read(start_app: Callable[..., RunningApp]) -> None:
-    """The preflight names the methods and the one header; the answer is shared without credentials."""
+    """The preflight lists the methods and the one header. The answer is shared without credentials."""
     app = start_app(CORS_ORIGINS=f"http://localhost:3000, {OURS}/")
     preflight = call(app, method="OPTIONS", Origin=OURS, **PREFLIGHT)
     assert preflight.status_code == 204
@@ -53,7 +53,7 @@ def test_a_listed_origin_can_read_why_it_was_refused(start_app: Callable[..., Ru
 
 @pytest.mark.parametrize("origin", [THEIRS, "null", f"{OURS}.evil.example", OURS.replace("https", "http"), ""])
 def test_any_other_origin_is_told_nothing(start_app: Callable[..., RunningApp], origin: str) -> None:
-    """Not even one that looks alike; caches are told that the answer depends on it."""
+    """A similar origin gets nothing either. `Vary` tells caches that the answer depends on the origin."""
     app = start_app(CORS_ORIGINS=OURS)
     assert cors_headers(app, origin) == {}
     assert cors_headers(app, origin, method="OPTIONS") == {}
@@ -63,7 +63,7 @@ def test_any_other_origin_is_told_nothing(start_app: Callable[..., RunningApp], 
 
 @pytest.mark.parametrize("value", ["*", "https://app.contoso.example/path", "app.contoso.example", "http://a.example"])
 def test_what_is_no_origin_is_a_settings_error(start_app: Callable[..., RunningApp], value: str) -> None:
-    """A wildcard above all."""
+    """A wildcard is refused too."""
     answer = call(start_app(CORS_ORIGINS=value))
     assert answer.status_code == 500
     assert "CORS_ORIGINS" in answer.json()["detail"]

@@ -1,4 +1,4 @@
-"""What an exchange may write, on real parts: never over a newer cache, never a row that was withdrawn."""
+"""What an exchange may write, on real parts: it never overwrites a newer cache and never restores a withdrawn row."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ MakeServices = Callable[..., Services]
 
 
 def caller(app: Services, tenant: SampleTenant, username: str = BEN) -> Caller:
-    """Somebody whose token was checked."""
+    """A caller with a checked token."""
     return BearerTokens(app.settings, app.identity.verifier).authenticate(f"Bearer {api_token(tenant, username)}")
 
 
@@ -39,7 +39,7 @@ def stored(app: Services, who: Caller) -> Account:
 
 
 def test_an_exchange_is_kept_like_a_sign_in(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """Due when they are away, found by the sweep's hint, its source said."""
+    """The account has its source, is due when the person is away, and the slot's hint covers it."""
     app = make_services()
     who = caller(app, sample_tenant)
     account = app.enrolment.save_exchange(exchanged(app, who), None)
@@ -53,7 +53,7 @@ def test_an_exchange_is_kept_like_a_sign_in(make_services: MakeServices, sample_
 
 
 def test_a_newer_cache_is_not_overwritten(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """A browser sign-in was saved while the exchange was on its way."""
+    """A browser sign-in was saved during the exchange."""
     app = make_services()
     who = caller(app, sample_tenant)
     mine = exchanged(app, who)
@@ -63,7 +63,7 @@ def test_a_newer_cache_is_not_overwritten(make_services: MakeServices, sample_te
 
 
 def test_a_row_without_a_usable_token_gets_a_new_one(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """Also when it was merely touched meanwhile; what is theirs stays."""
+    """This also holds when the row was only touched in between. The person's own data stays."""
     app = make_services()
     who = caller(app, sample_tenant)
     before = app.enrolment.save_sign_in(exchanged(app, who))
@@ -77,7 +77,7 @@ def test_a_row_without_a_usable_token_gets_a_new_one(make_services: MakeServices
 
 
 def test_a_withdrawn_row_is_not_brought_back(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """It vanished between the look and the save."""
+    """The row was deleted between the read and the save."""
     app = make_services()
     who = caller(app, sample_tenant)
     before = app.enrolment.save_sign_in(exchanged(app, who))
@@ -87,7 +87,7 @@ def test_a_withdrawn_row_is_not_brought_back(make_services: MakeServices, sample
 
 
 def test_a_withdrawal_while_a_call_waits_stands(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """Somebody else redeems for this person; before they are done the person withdraws. The call is answered, and
+    """Another request redeems for this person, who withdraws before it is done. The call is answered, and
     nothing is stored."""
     app = make_services()
     who = caller(app, sample_tenant)
@@ -114,7 +114,7 @@ def test_an_answer_for_somebody_else_is_refused(make_services: MakeServices, sam
 
 
 def test_a_throttled_exchange_says_when_to_come_back(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """Its verdict has the tenant's Retry-After, and there is nothing to keep."""
+    """Its verdict has the tenant's Retry-After, and nothing is stored."""
     app = make_services()
     who = caller(app, sample_tenant)
     sample_tenant.add_fault("token", "throttle", retry_after=7, times=1)
@@ -124,7 +124,7 @@ def test_a_throttled_exchange_says_when_to_come_back(make_services: MakeServices
 
 
 def test_a_browsers_and_a_callers_key_are_the_same(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
-    """Of a guest too: the bearer token's oid and tid are the id token's."""
+    """This holds for a guest too: the bearer token has the id token's oid and tid."""
     app = make_services()
     greta = "greta@fabrikam.example"
     claims = WebApp(sample_tenant).sign_in(greta)["id_token_claims"]

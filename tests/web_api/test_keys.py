@@ -1,4 +1,4 @@
-"""The authority's signing keys: fetched once, renewed when an unknown one turns up, and then once a minute at most."""
+"""The authority's signing keys: fetched once, and again when an unknown key appears, but at most once per minute."""
 
 import json
 import threading
@@ -21,7 +21,7 @@ AUDIENCE = ["api"]
 
 
 class Authority(ThreadingHTTPServer):
-    """Serves discovery and keys, and counts. `status`: of every answer."""
+    """Serves discovery and keys, and counts the requests. `status`: the status of every answer."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
@@ -32,22 +32,22 @@ class Authority(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Its address; the issuer is a template under it."""
+        """Its URL. The issuer is a template below it."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def add_key(self, kid: str, issuer: str = "") -> None:
-        """Publishes one more. `issuer`: for whom it signs, when that is said."""
+        """Publishes one more key. `issuer`: the issuer that the key signs for, if given."""
         self.private[kid] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.key_issuers[kid] = issuer
 
     def token(self, kid: str, tenant: str = "t1", **claims: Any) -> str:
-        """Signed with that key, for a person in `tenant`."""
+        """A token signed with that key, for a person in `tenant`."""
         now = int(time.time())
         content = {"iss": f"{self.url}/{tenant}", "aud": "api", "tid": tenant, "nbf": now, "exp": now + 60} | claims
         return jwt.encode(content, self.private[kid], algorithm="RS256", headers={"kid": kid})
 
     def document(self, path: str) -> dict[str, Any]:
-        """What is at this path."""
+        """The document at this path."""
         self.fetched[path] += 1
         if path == "/discovery":
             return {"issuer": f"{self.url}/{{tenantid}}", "jwks_uri": f"{self.url}/keys"}
@@ -76,7 +76,7 @@ class _Answers(BaseHTTPRequestHandler):
 
 
 class Monotonic:
-    """A clock that stands still until it is moved."""
+    """A clock that changes only when moved."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -88,7 +88,7 @@ class Monotonic:
 
 @pytest.fixture
 def authority() -> Iterator[Authority]:
-    """With one key, `k1`."""
+    """An authority with one key, `k1`."""
     with Authority() as server:
         server.add_key("k1")
         thread = threading.Thread(target=server.serve_forever)
@@ -100,27 +100,27 @@ def authority() -> Iterator[Authority]:
 
 @pytest.fixture
 def clock() -> Monotonic:
-    """Of the key cache."""
+    """The key cache's clock."""
     return Monotonic()
 
 
 @pytest.fixture
 def verifier(authority: Authority, clock: Monotonic) -> Iterator[Verifier]:
-    """Of this authority."""
+    """The verifier of this authority's tokens."""
     http = HttpClient()
     yield Verifier(Metadata(http, clock=clock), f"{authority.url}/discovery")
     http.close()
 
 
 def reason(verifier: Verifier, token: str) -> str:
-    """Why it is refused."""
+    """The reason for refusing a token."""
     with pytest.raises(TokenRefused) as refused:
         verifier.verify(token, audience=AUDIENCE)
     return refused.value.reason
 
 
 def test_keys_are_fetched_once_for_many_threads(authority: Authority, verifier: Verifier) -> None:
-    """And for many tokens."""
+    """Many threads with many tokens share one fetch."""
     token = authority.token("k1")
     with ThreadPoolExecutor(8) as pool:
         claims = list(pool.map(lambda _: verifier.verify(token, audience=AUDIENCE), range(32)))
@@ -131,7 +131,7 @@ def test_keys_are_fetched_once_for_many_threads(authority: Authority, verifier: 
 def test_a_new_key_is_found_and_strangers_cost_one_request_a_minute(
     authority: Authority, verifier: Verifier, clock: Monotonic
 ) -> None:
-    """However many tokens with unknown keys come in."""
+    """This holds however many tokens with unknown keys arrive."""
     verifier.verify(authority.token("k1"), audience=AUDIENCE)
     clock.seconds += 61
     authority.add_key("k2")
@@ -146,7 +146,7 @@ def test_a_new_key_is_found_and_strangers_cost_one_request_a_minute(
 
 
 def test_keys_are_renewed_after_a_day(authority: Authority, verifier: Verifier, clock: Monotonic) -> None:
-    """A key that was withdrawn is not trusted for ever."""
+    """A withdrawn key is not trusted forever."""
     token = authority.token("k1")
     verifier.verify(token, audience=AUDIENCE)
     del authority.private["k1"]
@@ -156,7 +156,7 @@ def test_keys_are_renewed_after_a_day(authority: Authority, verifier: Verifier, 
 
 
 def test_a_key_signs_for_its_own_issuer_only(authority: Authority, verifier: Verifier) -> None:
-    """Where the authority says for whom a key signs: another tenant's key proves nothing about this one's people."""
+    """When the authority names a key's issuer, another tenant's key proves nothing about this tenant's people."""
     authority.add_key("t1-only", issuer=f"{authority.url}/t1")
     authority.add_key("anybody", issuer=f"{authority.url}/{{tenantid}}")
     assert verifier.verify(authority.token("t1-only", "t1"), audience=AUDIENCE)["tid"] == "t1"
@@ -165,7 +165,7 @@ def test_a_key_signs_for_its_own_issuer_only(authority: Authority, verifier: Ver
 
 
 def test_an_authority_that_fails_is_no_reason_to_trust_or_refuse(authority: Authority, verifier: Verifier) -> None:
-    """Unavailable; as soon as it is back, the token is good."""
+    """The token is `unavailable` until the authority is back, and then accepted."""
     authority.status = 500
     with pytest.raises(Unavailable):
         verifier.verify(authority.token("k1"), audience=AUDIENCE)
@@ -176,7 +176,7 @@ def test_an_authority_that_fails_is_no_reason_to_trust_or_refuse(authority: Auth
 def test_known_keys_outlive_an_authority_that_is_down(
     authority: Authority, verifier: Verifier, clock: Monotonic
 ) -> None:
-    """People with tokens that are signed by them notice nothing."""
+    """Tokens signed with known keys are still accepted."""
     verifier.verify(authority.token("k1"), audience=AUDIENCE)
     authority.status = 500
     clock.seconds += 3600

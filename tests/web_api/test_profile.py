@@ -1,4 +1,4 @@
-"""GET and DELETE /api/profile on real parts: exchange once, one row per person, swept like everybody, withdrawn."""
+"""GET and DELETE /api/profile on real parts: one exchange, one row per person, sweeps and withdrawal."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ BEN, CHIARA, GRETA = "ben@contoso.example", "chiara@contoso.example", "greta@fab
 
 
 def test_a_first_call_enrols_the_person_and_later_ones_use_what_is_stored(app: RunningApp) -> None:
-    """One exchange however many calls; the answer is Graph's profile and how the background work stands."""
+    """Many calls cause one exchange. The answer has Graph's profile and the state of the background work."""
     app.tenant.change_settings(access_token_lifetime=3600)
     token = api_token(app.tenant, BEN)
     answers = [call(app, token) for _ in range(3)]
@@ -34,7 +34,7 @@ def test_a_first_call_enrols_the_person_and_later_ones_use_what_is_stored(app: R
 
 
 def test_an_expired_graph_token_is_refreshed_not_exchanged(app: RunningApp) -> None:
-    """The stored refresh token serves; a later call with another token of the same person exchanges nothing."""
+    """The stored refresh token is used. A later call with another token of the same person exchanges nothing."""
     assert call(app, api_token(app.tenant, BEN)).status_code == 200
     assert call(app, api_token(app.tenant, BEN)).status_code == 200
     log = app.tenant.log()
@@ -54,7 +54,7 @@ def test_the_sweep_acts_for_a_caller_who_went_away(app: RunningApp) -> None:
 
 
 def test_a_browser_sign_in_and_a_caller_are_one_row(app: RunningApp) -> None:
-    """The API uses the sign-in's tokens, leaves its source, and its session lives on."""
+    """The API uses the sign-in's tokens, and its source and session stay."""
     browser = app.browser()
     browser.sign_in(BEN)
     assert call(app, api_token(app.tenant, BEN)).status_code == 200
@@ -65,7 +65,7 @@ def test_a_browser_sign_in_and_a_caller_are_one_row(app: RunningApp) -> None:
 
 
 def test_a_caller_who_signs_in_later_keeps_the_row_and_the_sessions(app: RunningApp) -> None:
-    """The sign-in replaces the tokens; SessionGeneration stays."""
+    """The sign-in replaces the tokens, and SessionGeneration stays."""
     call(app, api_token(app.tenant, BEN))
     before = app.account_of(BEN)
     browser = app.browser()
@@ -78,7 +78,7 @@ def test_a_caller_who_signs_in_later_keeps_the_row_and_the_sessions(app: Running
 
 
 def test_a_guest_has_one_row_in_the_tenant_they_visit(app: RunningApp) -> None:
-    """By the token's oid and tid, whatever MSAL's home account says."""
+    """The row's key is the token's oid and tid, not MSAL's home account."""
     app.browser().sign_in(GRETA)
     assert call(app, api_token(app.tenant, GRETA)).json()["profile"]["mail"] == GRETA
     (account,) = app.accounts()
@@ -103,7 +103,7 @@ def test_a_guest_of_a_multi_tenant_app_stays_where_their_token_is_from(
 
 
 def test_many_calls_at_once_for_somebody_new_end_as_one_row(app: RunningApp) -> None:
-    """Everybody gets an answer, the row is whole, and the sweep can use it."""
+    """Every call gets an answer, the row is whole, and the sweep can use it."""
     token = api_token(app.tenant, BEN)
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: call(app, token).status_code, range(16)))
@@ -115,7 +115,7 @@ def test_many_calls_at_once_for_somebody_new_end_as_one_row(app: RunningApp) -> 
 
 
 def test_somebody_set_aside_comes_back_by_calling(app: RunningApp) -> None:
-    """Their new token is exchanged: what is stored is of no use any more."""
+    """Their new token is exchanged, because the stored one is no longer of use."""
     call(app, api_token(app.tenant, BEN))
     app.tenant.change_person(BEN, state="revoked")
     app.clock.move(minutes=6)
@@ -129,7 +129,7 @@ def test_somebody_set_aside_comes_back_by_calling(app: RunningApp) -> None:
 
 
 def test_an_unreadable_row_is_mended_by_a_call(start_app: Callable[..., RunningApp], new_key: str) -> None:
-    """Its key is gone; the exchange stores a new cache."""
+    """The row's key is gone, and the exchange stores a new cache."""
     call(start_app(), api_token(start_app().tenant, BEN))
     app = start_app(ENCRYPTION_KEYS=new_key)
     assert call(app, api_token(app.tenant, BEN)).status_code == 200
@@ -139,7 +139,7 @@ def test_an_unreadable_row_is_mended_by_a_call(start_app: Callable[..., RunningA
 
 
 def test_delete_removes_the_row_and_ends_sessions_and_sweeps(app: RunningApp) -> None:
-    """Nothing more is done in their name, and asking again is fine."""
+    """Nothing more is done in their name, and a second DELETE succeeds."""
     browser = app.browser()
     browser.sign_in(BEN)
     token = api_token(app.tenant, BEN)
@@ -160,7 +160,7 @@ def test_delete_touches_nobody_else(app: RunningApp) -> None:
 
 
 def test_delete_needs_a_good_token(app: RunningApp) -> None:
-    """A session's cookie is not enough, so no other site can have it sent."""
+    """A session cookie is not enough, so another site can't cause a deletion."""
     browser = app.browser()
     browser.sign_in(BEN)
     refused = browser.http.delete(f"{app.url}/api/profile")
@@ -186,7 +186,7 @@ def test_a_second_factor_is_passed_on_as_a_claims_challenge(app: RunningApp) -> 
 
 
 def test_missing_consent_is_answered_by_the_scope_that_asks_for_everything(app: RunningApp) -> None:
-    """403 insufficient_scope; as soon as the person agreed, the very same token works."""
+    """403 insufficient_scope. Once the person has consented, the same token works."""
     token = api_token(app.tenant, BEN)
     app.tenant.change_person(BEN, state="consent_withdrawn")
     refused = call(app, token)
@@ -195,7 +195,7 @@ def test_missing_consent_is_answered_by_the_scope_that_asks_for_everything(app: 
     assert challenge["error"] == "insufficient_scope"
     assert challenge["scope"] == f"api://{app.tenant.client_id}/.default"
     assert problem_in(refused)["code"] == "consent_required"
-    api_token(app.tenant, BEN)  # signs in, and agrees
+    api_token(app.tenant, BEN)  # signs in and consents
     assert call(app, token).status_code == 200
 
 
@@ -210,7 +210,7 @@ def test_missing_consent_is_answered_by_the_scope_that_asks_for_everything(app: 
 def test_other_ends_say_what_kind_of_token_would_do(
     app: RunningApp, state: str, error: str, extra: dict[str, str]
 ) -> None:
-    """A new one, or one from a fresh sign-in (RFC 9470)."""
+    """The challenge asks for a new token, or for one from a fresh sign-in (RFC 9470)."""
     token = api_token(app.tenant, BEN)
     app.tenant.change_person(BEN, state=state)
     refused = call(app, token)
@@ -220,7 +220,7 @@ def test_other_ends_say_what_kind_of_token_would_do(
 
 
 def test_continuous_access_evaluation_is_met_or_passed_on(app: RunningApp) -> None:
-    """Graph challenges a cached token: a refresh with the claims helps, or else the client hears of it."""
+    """Graph challenges a cached token. A refresh with the claims helps; otherwise the client gets the challenge."""
     app.tenant.change_settings(access_token_lifetime=3600)
     token = api_token(app.tenant, BEN)
     assert call(app, token).status_code == 200
@@ -246,7 +246,7 @@ def test_a_failing_tenant_is_nobodys_fault(app: RunningApp, kind: str) -> None:
 
 
 def test_a_wrong_secret_is_the_operators(app: RunningApp) -> None:
-    """500: no client can mend it."""
+    """500: no client can fix it."""
     token = api_token(app.tenant, BEN)
     app.tenant.change_app(app.tenant.client_id, secret_state="expired")
     try:
@@ -257,21 +257,21 @@ def test_a_wrong_secret_is_the_operators(app: RunningApp) -> None:
 
 
 def test_a_plain_openid_provider_has_no_api(start_app: Callable[..., RunningApp]) -> None:
-    """501 that says what is needed."""
+    """501, and the answer says what is needed."""
     tenant = start_app().tenant
     app = start_app(AUTHORITY="", OIDC_AUTHORITY=tenant.oidc_authority)
     assert problem_in(call(app, "x.y.z"))["code"] == "needs_entra"
 
 
 def test_the_api_works_with_both_forms_of_the_scope_setting(start_app: Callable[..., RunningApp]) -> None:
-    """Clients write it in full, tokens carry its name."""
+    """Clients write the scope in full, and tokens have its short name."""
     client_id = start_app().tenant.client_id
     app = start_app(API_SCOPE=f"api://{client_id}/access_as_user")
     assert call(app, api_token(app.tenant, BEN)).status_code == 200
 
 
 def test_settings_that_need_attention_are_said(start_app: Callable[..., RunningApp]) -> None:
-    """The API answers with a problem too."""
+    """The API also answers with a problem document."""
     app = start_app(CLIENT_ID="")
     answer = call(app, "x.y.z", Origin="https://app.contoso.example")
     assert (answer.status_code, problem_in(answer)["code"]) == (500, "settings")

@@ -1,4 +1,4 @@
-"""Evil tokens, and such as are only wrong: each is refused with its own reason, by the served app."""
+"""Forged tokens and wrong ones: the running app refuses each with its own reason."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ Forge = Callable[[SampleTenant, str], str]
 
 
 def changed(**changes: Any) -> Forge:
-    """The token with other claims (None takes one out), signed by the tenant itself."""
+    """The token with other claims, signed by the tenant itself. None removes a claim."""
 
     def forge(tenant: SampleTenant, token: str) -> str:
         claims = claims_in(token) | changes
@@ -54,7 +54,7 @@ def unsigned(tenant: SampleTenant, token: str) -> str:
 
 
 def hmac_with_the_public_key(tenant: SampleTenant, token: str) -> str:
-    """HS256: whoever takes the public key for a shared secret would believe it."""
+    """HS256: a verifier that took the public key for a shared secret would accept it."""
     kid = _header(token)["kid"]
     keys = session(tenant).get(f"{tenant.authority}/discovery/v2.0/keys").json()["keys"]
     public: Any = jwt.PyJWK(next(each for each in keys if each["kid"] == kid)).key
@@ -64,7 +64,7 @@ def hmac_with_the_public_key(tenant: SampleTenant, token: str) -> str:
 
 
 def id_token(tenant: SampleTenant, token: str) -> str:
-    """A real one of the web app: same audience, same signature, same person."""
+    """A real id token of the web app: same audience, same signature, same person."""
     return str(WebApp(tenant).sign_in(BEN)["id_token"])
 
 
@@ -109,7 +109,7 @@ EVIL = [
 
 @pytest.mark.parametrize(("forge", "status", "code"), EVIL)
 def test_an_evil_token_is_refused_with_its_own_reason(app: RunningApp, forge: Forge, status: int, code: str) -> None:
-    """Status, error and words by RFC 6750; no exchange is tried, nothing is stored."""
+    """Status, error and description follow RFC 6750. There is no exchange, and nothing is stored."""
     refused = call(app, forge(app.tenant, api_token(app.tenant, BEN)))
     assert (refused.status_code, problem_in(refused)["code"]) == (status, code)
     challenge = challenge_in(refused)
@@ -122,7 +122,7 @@ def test_an_evil_token_is_refused_with_its_own_reason(app: RunningApp, forge: Fo
 
 @pytest.mark.parametrize("authorization", ["", "Basic YTpi", "Bearerx y"])
 def test_no_token_is_answered_by_a_challenge_without_an_error(app: RunningApp, authorization: str) -> None:
-    """RFC 6750, 3.1: who brought nothing did nothing wrong. A token in the query is nothing too."""
+    """RFC 6750, 3.1: a request without a token made no mistake. A token in the query does not count."""
     refused = call(app, Authorization=authorization) if authorization else call(app)
     assert (refused.status_code, problem_in(refused)["code"]) == (401, "token_missing")
     assert set(challenge_in(refused)) == {"realm", "authorization_uri"}
@@ -130,7 +130,7 @@ def test_no_token_is_answered_by_a_challenge_without_an_error(app: RunningApp, a
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_every_method_checks_the_token(app: RunningApp, method: str) -> None:
-    """DELETE as GET."""
+    """DELETE checks it as GET does."""
     evil = changed(scp="something_else")(app.tenant, api_token(app.tenant, BEN))
     assert call(app, evil, method).status_code == 403
 
@@ -145,7 +145,7 @@ def test_both_forms_of_the_audience_are_taken(app: RunningApp) -> None:
 
 
 def test_a_token_just_out_of_step_is_taken(app: RunningApp) -> None:
-    """Clocks may differ by two minutes."""
+    """Clocks may differ by up to two minutes."""
     token = api_token(app.tenant, BEN)
     call(app, token)
     for each in (changed(exp=int(time.time()) - 60), changed(nbf=int(time.time()) + 60)):
@@ -153,7 +153,7 @@ def test_a_token_just_out_of_step_is_taken(app: RunningApp) -> None:
 
 
 def test_a_foreign_tenant_is_refused_by_the_allow_list(start_app: Callable[..., RunningApp]) -> None:
-    """Where AUTHORITY is for many tenants: its own reason; the listed tenant is let in."""
+    """When AUTHORITY serves many tenants, a foreign one has its own reason, and the listed one is accepted."""
     tenant = start_app().tenant
     app = start_app(AUTHORITY=tenant.authority_of("organizations"), ALLOWED_TENANTS=tenant.tenant_id)
     foreign = call(app, api_token(tenant, GRETA, FABRIKAM.tid))
@@ -162,13 +162,13 @@ def test_a_foreign_tenant_is_refused_by_the_allow_list(start_app: Callable[..., 
 
 
 def test_a_foreign_tenant_is_another_issuer_to_a_single_tenant_app(app: RunningApp) -> None:
-    """Signed by the same keys, and refused all the same."""
+    """The same keys sign it, and still it is refused."""
     foreign = call(app, api_token(app.tenant, GRETA, FABRIKAM.tid))
     assert (foreign.status_code, problem_in(foreign)["code"]) == (401, "token_issuer")
 
 
 def test_a_multi_tenant_issuer_must_be_the_one_of_the_tokens_own_tenant(start_app: Callable[..., RunningApp]) -> None:
-    """The template is filled in with `tid`: one that names another tenant's issuer doesn't pass."""
+    """The issuer template is filled in with `tid`, so another tenant's issuer is refused."""
     tenant = start_app().tenant
     app = start_app(AUTHORITY=tenant.authority_of("organizations"))
     evil = changed(tid=FABRIKAM.tid)(tenant, api_token(tenant, BEN))
