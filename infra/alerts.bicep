@@ -9,7 +9,7 @@ param email string
 var rules = [
   {
     name: 'no-sweep'
-    description: 'The timer has not run for 15 minutes: nobody is looked after.'
+    description: 'The timer has not run for 15 minutes: nobody is acted for.'
     severity: 1
     every: 'PT5M'
     window: 'PT15M'

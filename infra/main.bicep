@@ -36,7 +36,7 @@ param sweepEvery string = '60m'
 @description('queue: every due slot becomes a message, and instances share the work.')
 param sweepFanout string = 'inline'
 
-@description('A person who did nothing for so long counts as away.')
+@description('A person who made no request for so long counts as away.')
 param absentAfter string = '5m'
 
 @description('A row without a usable token is deleted after this time.')
