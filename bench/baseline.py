@@ -14,7 +14,7 @@ from msal import ConfidentialClientApplication, SerializableTokenCache
 from bench import tokens
 from bench.people import Caches
 from bench.rig import Rig
-from shared.store.tables import CLIENT_OPTIONS
+from shared.clients.storage import CLIENT_OPTIONS
 
 _TABLE, _PARTITION = "Baseline", "people"
 _AT_A_TIME = 100

@@ -7,7 +7,7 @@ from typing import Any
 from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 
-from shared.store.tables import CLIENT_OPTIONS
+from shared.clients.storage import CLIENT_OPTIONS
 
 _READS = ("GET", "HEAD")
 

@@ -1,1 +1,1 @@
-"""Microsoft Graph for the person in the browser."""
+"""Pages that read Microsoft Graph for the person in the browser."""

@@ -18,7 +18,7 @@ blueprint = func.Blueprint()
 @blueprint.route("me", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def me(req: func.HttpRequest) -> func.HttpResponse:
-    """The person's Graph profile: a page for browsers, JSON for others."""
+    """The person's Graph profile: a page for browsers, JSON for other clients."""
     app = services()
     session, account = require_session(req, app)
     profile = call_graph(account, app, Graph.me)
@@ -31,7 +31,7 @@ def me(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("me/photo", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def photo(req: func.HttpRequest) -> func.HttpResponse:
-    """The person's photo. Without one: for a picture on a page, their initials; else 404."""
+    """The person's photo. Without one, an <img> gets their initials and other clients get 404."""
     app = services()
     session, account = require_session(req, app)
     try:
@@ -44,4 +44,4 @@ def photo(req: func.HttpRequest) -> func.HttpResponse:
         return responses.image(*found)
     if wants_picture(req):
         return responses.initials(session.name or account.username)
-    return responses.as_json({"detail": "There is no photo."}, status=404)
+    return responses.as_json({"detail": "You have no photo."}, status=404)

@@ -1,1 +1,1 @@
-"""Whether this instance lives, and whether it can work."""
+"""Health checks: is this instance alive, and is it ready to work?"""

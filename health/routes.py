@@ -14,7 +14,7 @@ blueprint = func.Blueprint()
 @blueprint.route("healthz", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def healthz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
-    """The process answers. No I/O and no settings: for platforms that restart what is dead."""
+    """Answers as long as the process lives. No I/O, no settings: for platforms that restart dead instances."""
     return responses.as_json({"status": "ok"})
 
 
@@ -22,6 +22,6 @@ def healthz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the w
 @blueprint.route("readyz", methods=["GET"], auth_level=func.AuthLevel.FUNCTION)
 @handle_errors
 def readyz(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
-    """Storage, authority and heartbeat; 503 when one of them fails. Behind a function key: it asks others."""
+    """Every readiness check; 503 when one fails. Needs a function key, because each call makes requests."""
     found = as_json(services().readiness.checks())
     return responses.as_json(found, status=200 if found["ready"] else 503)

@@ -10,11 +10,11 @@ _TABLE = re.compile(r"(?<=<!-- made by localdev/settings_page.py -->\n).*?(?=<!-
 
 
 def table() -> str:
-    """A row for each setting, in their order in the code."""
-    rows = ["| setting | default | what it is |", "|---|---|---|"]
+    """A row for each setting, with its default in brackets, in their order in the code."""
+    rows = ["| setting (default) | what it is |", "|---|---|"]
     for name, default, purpose in documented():
-        shown = "**required**" if default == "required" else f"`{default}`" if default else ""
-        rows.append(f"| `{name}` | {shown} | {_escaped(purpose)} |")
+        shown = " (**required**)" if default == "required" else f" (`{default}`)" if default else ""
+        rows.append(f"| `{name}`{shown} | {_escaped(purpose)} |")
     return "\n".join(rows) + "\n"
 
 

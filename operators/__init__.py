@@ -1,1 +1,1 @@
-"""Operators' pages: is everybody looked after, and what can be done about those who are not."""
+"""Operators' pages: does the app work for everybody, and what to do when it doesn't."""

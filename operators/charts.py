@@ -1,4 +1,4 @@
-"""The last sweeps as pictures: geometry for SVG, made on the server. Colours are the stylesheet's."""
+"""Charts of the last sweeps: SVG paths, made on the server. The stylesheet gives them their colours."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ class Layer:
     """One series of bars as one SVG path.
 
     Attributes:
-        name: an outcome, or of the whole chart.
+        name: an outcome; in a chart of one number, the chart's name. The stylesheet knows it as a class.
+        label: what the legend says.
+        path: SVG path data, in units of WIDTH and HEIGHT.
+        total: the sum of all bars.
     """
 
     name: str
@@ -28,7 +31,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars, oldest on the left.
+    """Bars, the oldest sweep on the left.
 
     Attributes:
         top: the value at the upper edge.
@@ -39,12 +42,16 @@ class Chart:
 
 
 def outcomes(sweeps: Sequence[SweepRecord]) -> Chart:
-    """People by outcome, stacked; `sweeps` newest first. Outcomes that never occurred have no layer."""
+    """People by outcome, stacked; an outcome that never occurred has no layer.
+
+    Args:
+        sweeps: newest first.
+    """
     ordered = list(reversed(sweeps))
     top = max((sweep.people for sweep in ordered), default=0)
     heights = [0.0] * len(ordered)
     layers = []
-    for name, label in _names():
+    for name, label in [*((each.value, OUTCOME_WORDS[each].label) for each in Outcome), (_DELETED, "row deleted")]:
         values = [sweep.counts.get(name, 0) for sweep in ordered]
         if any(values):
             layers.append(Layer(name, label, _bars(values, top, heights), sum(values)))
@@ -52,18 +59,18 @@ def outcomes(sweeps: Sequence[SweepRecord]) -> Chart:
 
 
 def measured(sweeps: Sequence[SweepRecord], name: str, value: Callable[[SweepRecord], float]) -> Chart:
-    """One number a sweep; `sweeps` newest first."""
+    """One number per sweep.
+
+    Args:
+        sweeps: newest first.
+    """
     values = [value(sweep) for sweep in reversed(sweeps)]
     top = max(values, default=0)
     return Chart((Layer(name, name, _bars(values, top, [0.0] * len(values)), sum(values)),), top)
 
 
-def _names() -> list[tuple[str, str]]:
-    return [*((each.value, OUTCOME_WORDS[each].label) for each in Outcome), (_DELETED, "row deleted")]
-
-
 def _bars(values: Sequence[float], top: float, heights: list[float]) -> str:
-    """Bars on top of what `heights` says is there already; raises them. Nothing that is there is invisible."""
+    """The path of bars that stand on `heights`, and adds them to `heights`. A value above 0 is at least 1 unit high."""
     parts = []
     for index, value in enumerate(values):
         if not value:

@@ -1,4 +1,4 @@
-"""What an operator can do."""
+"""What an operator can do: remove an account, and request a sweep."""
 
 import logging
 
@@ -10,8 +10,15 @@ from shared.sweep_queue import due_slots, queue_slots
 logger = logging.getLogger(__name__)
 
 
-def remove(account_id: str, app: Services, *, by: Account) -> bool:
-    """Deletes somebody's row: their sessions end, nothing more is done in their name. False when there was none."""
+def remove_account(account_id: str, app: Services, *, by: Account) -> bool:
+    """Deletes an account's row: its sessions end, and its background work stops.
+
+    Returns:
+        Was there a row to delete?
+
+    Raises:
+        StoreUnavailable.
+    """
     try:
         removed = app.store.delete(account_id)
     except Conflict:  # somebody else was faster
@@ -20,8 +27,12 @@ def remove(account_id: str, app: Services, *, by: Account) -> bool:
     return removed
 
 
-def sweep_now(app: Services, *, by: Account) -> int:
-    """Asks for a sweep of every slot in which somebody is due, and doesn't wait for it. Gives their number."""
+def request_sweep(app: Services, *, by: Account) -> int:
+    """Queues every slot in which an account is due, and doesn't wait for the sweep. Returns how many slots.
+
+    Raises:
+        StoreUnavailable.
+    """
     due = due_slots(app.store, app.now())
     queue_slots(due, app.queues)
     logger.info("operator %s asked for a sweep of %s slots", by.account_id, len(due))

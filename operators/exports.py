@@ -1,36 +1,70 @@
-"""The list for scripts and spreadsheets."""
+"""The operators' list as JSON for scripts, and as CSV for spreadsheets."""
 
 import csv
 import io
+from dataclasses import asdict, astuple, dataclass, fields
 from datetime import datetime
 from typing import Any
 
 from operators.overview import Overview
 from operators.reasons import reason_of
-from shared.store import AccountPage, AccountSummary, SweepRecord
+from shared.store import AccountPage, AccountSummary
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet may run a cell that begins so
-_COLUMNS = (
-    "account_id",
-    "username",
-    "tenant_id",
-    "source",
-    "state",
-    "due_at",
-    "overdue",
-    "last_activity",
-    "last_swept_at",
-    "failure_code",
-    "failure_reason",
-    "failure_since",
-    "failure_count",
-    "correlation_id",
-    "notified_at",
-)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """One account in both exports. The fields are the CSV's columns, in this order, and the JSON's keys.
+
+    Times are ISO 8601 in UTC; None when it never happened.
+    """
+
+    account_id: str
+    username: str
+    tenant_id: str
+    source: str
+    state: str
+    due_at: str
+    overdue: bool
+    last_activity: str
+    last_swept_at: str | None
+    failure_code: str | None
+    failure_reason: str | None
+    failure_since: str | None
+    failure_count: int
+    correlation_id: str | None
+    notified_at: str | None
+
+    @classmethod
+    def of(cls, account: AccountSummary, overdue_before: datetime) -> "AccountRow":
+        """The row of one account; an account that was due before `overdue_before` is overdue."""
+        failure = account.failure
+        return cls(
+            account_id=account.account_id,
+            username=account.username,
+            tenant_id=account.tenant_id,
+            source=account.source.value,
+            state=account.state.value,
+            due_at=account.due_at.isoformat(),
+            overdue=account.due_at < overdue_before,
+            last_activity=account.last_activity.isoformat(),
+            last_swept_at=_iso(account.last_swept_at),
+            failure_code=failure.code if failure else None,
+            failure_reason=reason_of(account) or None,
+            failure_since=_iso(failure.first_at if failure else None),
+            failure_count=failure.count if failure else 0,
+            correlation_id=failure.correlation_id if failure else None,
+            notified_at=_iso(failure.notified_at if failure else None),
+        )
 
 
 def as_document(shown: Overview, next_path: str) -> dict[str, Any]:
-    """Everything that the page shows, as plain JSON values. Times are ISO 8601."""
+    """Everything that the page shows, as plain JSON values.
+
+    Args:
+        next_path: the address of the next page, or "".
+    """
     counted = shown.counted
     return {
         "heartbeat": {"state": shown.heartbeat.state, "late_seconds": round(shown.heartbeat.late.total_seconds())},
@@ -41,61 +75,36 @@ def as_document(shown: Overview, next_path: str) -> dict[str, Any]:
         }
         if counted
         else None,
-        "sweeps": [_sweep(each) for each in shown.sweeps],
-        "accounts": [row_of(each, shown.overdue_before) for each in shown.page.accounts],
+        "sweeps": [
+            {
+                "started_at": sweep.started_at.isoformat(),
+                "seconds": sweep.seconds,
+                "people": sweep.people,
+                "people_per_second": round(sweep.rate, 2),
+                "outcomes": sweep.counts,
+                "oldest_overdue_seconds": sweep.oldest_overdue,
+                "stopped": sweep.stopped,
+            }
+            for sweep in shown.sweeps
+        ],
+        "accounts": [asdict(AccountRow.of(each, shown.overdue_before)) for each in shown.page.accounts],
         "next": next_path or None,
     }
 
 
 def as_csv(page: AccountPage, overdue_before: datetime) -> str:
-    """One row an account, with a row of names on top."""
+    """A header row, then one row per account (RFC 4180).
+
+    A cell that begins like a formula gets an apostrophe in front: a spreadsheet would run it (OWASP, "CSV Injection").
+    """
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(_COLUMNS)
+    writer.writerow([field.name for field in fields(AccountRow)])
     for account in page.accounts:
-        row = row_of(account, overdue_before)
-        writer.writerow([_cell(row[name]) for name in _COLUMNS])
+        cells = ["" if value is None else str(value) for value in astuple(AccountRow.of(account, overdue_before))]
+        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
     return text.getvalue()
-
-
-def row_of(account: AccountSummary, overdue_before: datetime) -> dict[str, Any]:
-    """One account as plain JSON values."""
-    failure = account.failure
-    return {
-        "account_id": account.account_id,
-        "username": account.username,
-        "tenant_id": account.tenant_id,
-        "source": account.source.value,
-        "state": account.state.value,
-        "due_at": account.due_at.isoformat(),
-        "overdue": account.due_at < overdue_before,
-        "last_activity": account.last_activity.isoformat(),
-        "last_swept_at": _iso(account.last_swept_at),
-        "failure_code": failure.code if failure else None,
-        "failure_reason": reason_of(account) or None,
-        "failure_since": _iso(failure.first_at if failure else None),
-        "failure_count": failure.count if failure else 0,
-        "correlation_id": failure.correlation_id if failure else None,
-        "notified_at": _iso(failure.notified_at if failure else None),
-    }
-
-
-def _sweep(record: SweepRecord) -> dict[str, Any]:
-    return {
-        "started_at": record.started_at.isoformat(),
-        "seconds": record.seconds,
-        "people": record.people,
-        "people_per_second": round(record.rate, 2),
-        "outcomes": record.counts,
-        "oldest_overdue_seconds": record.oldest_overdue,
-        "stopped": record.stopped,
-    }
 
 
 def _iso(at: datetime | None) -> str | None:
     return at.isoformat() if at else None
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text

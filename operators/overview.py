@@ -1,4 +1,4 @@
-"""What the operators' page shows, gathered from the store."""
+"""Reads what the operators' page shows from the store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,11 +21,13 @@ _MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What somebody asked the list for.
+    """Which accounts to list.
 
     Attributes:
-        show: a state, `overdue`, or "" for everybody.
-        search: the beginning of a username.
+        show: a state, `overdue`, or "" for all accounts.
+        search: the beginning of a username, or "".
+        cursor: where the list goes on (AccountPage.cursor); "" is its beginning.
+        most: about how many accounts a page has.
     """
 
     show: str = ""
@@ -35,7 +37,7 @@ class Choice:
 
     @classmethod
     def of(cls, query: Mapping[str, str], *, most: int) -> "Choice":
-        """From a query. Raises BadRequest."""
+        """Reads a query or a form; `most` is for one without `top`. Raises BadRequest."""
         show = text_of(query, "show", longest=20)
         if show and show != OVERDUE and show not in list(State):
             raise BadRequest(f"show must be {OVERDUE}, {', '.join(State)}, or nothing.")
@@ -46,7 +48,7 @@ class Choice:
         return cls(show, search, text_of(query, "cursor", longest=4000), int(top))
 
     def path(self, page: str = "/accounts", **changes: str) -> str:
-        """The address of this list, of another page of it, or of it after something was done."""
+        """The address of this list on `page`, with further parameters in `changes`."""
         values = {"show": self.show, "search": self.search} | changes
         given = {name: value for name, value in values.items() if value}
         return f"{page}?{urlencode(given)}" if given else page
@@ -54,12 +56,13 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The whole page.
+    """The page's content.
 
     Attributes:
         counted: None while the first count is under way.
-        overdue_before: who was due before this is overdue.
         sweeps: newest first.
+        tick: the longest time between two runs of the timer.
+        overdue_before: an account that was due before this is overdue.
     """
 
     choice: Choice
@@ -72,15 +75,15 @@ class Overview:
     overdue_before: datetime
 
     def is_overdue(self, account: AccountSummary) -> bool:
-        """Should a sweep have looked at this row long ago?"""
+        """Should a sweep have reached this account by now?"""
         return account.due_at < self.overdue_before
 
 
-def listed(choice: Choice, app: Services) -> AccountPage:
-    """One page of the list. Raises BadRequest."""
+def list_accounts(choice: Choice, app: Services) -> AccountPage:
+    """Reads one page of the list. Raises BadRequest, StoreUnavailable."""
     state = State(choice.show) if choice.show not in ("", OVERDUE) else None
     try:
-        return app.store.listed(
+        return app.store.list_accounts(
             state=state,
             username=choice.search,
             due_before=overdue_before(app) if choice.show == OVERDUE else None,
@@ -88,16 +91,16 @@ def listed(choice: Choice, app: Services) -> AccountPage:
             most=choice.most,
         )
     except ValueError as error:
-        raise BadRequest("This page of the list does not exist. Start from the first one.") from error
+        raise BadRequest("There is no such page. Start from the first page.") from error
 
 
-def overview(choice: Choice, app: Services) -> Overview:
-    """Everything. Raises BadRequest."""
+def load_overview(choice: Choice, app: Services) -> Overview:
+    """Reads the whole page's content. Raises BadRequest, StoreUnavailable."""
     now, limit = app.now(), overdue_before(app)
     tick, sweeps = longest_gap(app.settings.sweep_schedule), app.store.recent_sweeps(SWEEPS)
     return Overview(
         choice=choice,
-        page=listed(choice, app),
+        page=list_accounts(choice, app),
         counted=app.census.latest(now, limit),
         sweeps=sweeps,
         heartbeat=heartbeat(app.store.slots(), sweeps, now, tick),
@@ -108,5 +111,5 @@ def overview(choice: Choice, app: Services) -> Overview:
 
 
 def overdue_before(app: Services) -> datetime:
-    """Who was due before this should have had their turn."""
+    """An account that was due before this time is overdue: several ticks have passed since."""
     return app.now() - PATIENCE * longest_gap(app.settings.sweep_schedule)

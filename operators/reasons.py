@@ -1,4 +1,4 @@
-"""Why an account is not looked after as it should be, in words for an operator."""
+"""Why an account has trouble, in words for an operator."""
 
 from shared.accounts import Outcome, State
 from shared.error_codes import explain
@@ -12,7 +12,7 @@ _OUTCOME_OF = {
 
 
 def reason_of(account: AccountSummary) -> str:
-    """One sentence; "" when nothing is wrong. A person who must sign in again reads the same one."""
+    """One sentence; "" when nothing is wrong. A person who must sign in again reads the same sentence."""
     if account.failure is None:
         return ""
     return explain(account.failure.code, outcome=_OUTCOME_OF[account.state]).happened

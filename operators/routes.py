@@ -1,9 +1,9 @@
-"""GET /accounts, /accounts.json, /accounts.csv; POST /accounts/remove, /accounts/sweep. For the role ADMIN_ROLE."""
+"""GET /accounts, /accounts.json, /accounts.csv; POST /accounts/remove, /accounts/sweep. All need ADMIN_ROLE."""
 
 import azure.functions as func
 
 from operators import charts, commands, exports
-from operators.overview import Choice, listed, overdue_before, overview
+from operators.overview import Choice, list_accounts, load_overview, overdue_before
 from operators.reasons import reason_of
 from shared.errors import BadRequest
 from shared.services import services
@@ -29,11 +29,11 @@ blueprint = func.Blueprint()
 @blueprint.route("accounts", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def accounts(req: func.HttpRequest) -> func.HttpResponse:
-    """Is everybody looked after?"""
+    """The operators' page: counts, the last sweeps, and a list of accounts."""
     app = services()
     session, _ = require_operator(req, app)
     query = query_of(req)
-    shown = overview(Choice.of(query, most=_PAGE), app)
+    shown = load_overview(Choice.of(query, most=_PAGE), app)
     return signed_in_page(
         "operators/accounts.html",
         session,
@@ -43,7 +43,7 @@ def accounts(req: func.HttpRequest) -> func.HttpResponse:
         reason_of=reason_of,
         people=charts.outcomes(shown.sweeps),
         seconds=charts.measured(shown.sweeps, "seconds", lambda sweep: sweep.seconds),
-        rates=charts.measured(shown.sweeps, "people a second", lambda sweep: sweep.rate),
+        rates=charts.measured(shown.sweeps, "people per second", lambda sweep: sweep.rate),
         notice=text_of(query, "notice", longest=20),
     )
 
@@ -52,25 +52,25 @@ def accounts(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("accounts.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def accounts_json(req: func.HttpRequest) -> func.HttpResponse:
-    """The same for scripts."""
+    """The same content as JSON, for scripts."""
     app = services()
     require_operator_or_token(req, app)
     choice = Choice.of(query_of(req), most=_EXPORT)
-    shown = overview(choice, app)
-    return responses.as_json(exports.as_document(shown, _next(choice, "/accounts.json", shown.page.cursor)))
+    shown = load_overview(choice, app)
+    return responses.as_json(exports.as_document(shown, _next_path(choice, "/accounts.json", shown.page.cursor)))
 
 
 @blueprint.function_name("accounts_csv")
 @blueprint.route("accounts.csv", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def accounts_csv(req: func.HttpRequest) -> func.HttpResponse:
-    """The list for spreadsheets; where it goes on is in the Link header."""
+    """The list as CSV, for spreadsheets. The Link header has the address of the next page."""
     app = services()
     require_operator_or_token(req, app)
     choice = Choice.of(query_of(req), most=_EXPORT)
-    page = listed(choice, app)
+    page = list_accounts(choice, app)
     return responses.as_csv(
-        exports.as_csv(page, overdue_before(app)), next_path=_next(choice, "/accounts.csv", page.cursor)
+        exports.as_csv(page, overdue_before(app)), next_path=_next_path(choice, "/accounts.csv", page.cursor)
     )
 
 
@@ -78,15 +78,15 @@ def accounts_csv(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("accounts/remove", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def accounts_remove(req: func.HttpRequest) -> func.HttpResponse:
-    """Removes one account; the operator comes back to the list as it was filtered."""
+    """Removes one account. Leads back to the list, filtered as before."""
     app = services()
     refuse_other_sites(req, app.settings.base_url)
     _, operator_account = require_operator(req, app)
     form = form_of(req)
     account_id = text_of(form, "account_id", longest=2000)
     if not account_id:
-        raise BadRequest("Say which account.")
-    removed = commands.remove(account_id, app, by=operator_account)
+        raise BadRequest("Say which account to remove.")
+    removed = commands.remove_account(account_id, app, by=operator_account)
     choice = Choice.of(form, most=_PAGE)
     return responses.redirect(choice.path(notice="removed" if removed else "gone"))
 
@@ -95,13 +95,14 @@ def accounts_remove(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("accounts/sweep", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def accounts_sweep(req: func.HttpRequest) -> func.HttpResponse:
-    """Sweep now: an HTTP request is cut at 230 s, so that this one only puts messages on the queue."""
+    """Requests a sweep. It only queues messages: an HTTP request of a function is cut off after 230 s."""
     app = services()
     refuse_other_sites(req, app.settings.base_url)
     _, operator_account = require_operator(req, app)
-    slots = commands.sweep_now(app, by=operator_account)
+    slots = commands.request_sweep(app, by=operator_account)
     return responses.redirect(Choice().path(notice="sweep" if slots else "nothing-due"))
 
 
-def _next(choice: Choice, path: str, cursor: str) -> str:
+def _next_path(choice: Choice, path: str, cursor: str) -> str:
+    """The address of the next page of an export; "" after the last."""
     return choice.path(path, cursor=cursor, top=str(choice.most)) if cursor else ""

@@ -6,7 +6,8 @@ UnderstudyError                 never raised itself
 ├── StoreError                  never raised itself
 │   ├── StoreUnavailable        the storage can't be reached, refuses us, or is busy
 │   ├── Conflict                the row changed, appeared or vanished since it was read
-│   └── RowTooLarge             an account doesn't fit into a row; the row keeps what it had
+│   └── RowRefused              the storage will never take this row as it is; what is stored stays
+│       └── RowTooLarge         because an account doesn't fit into a row
 ├── TokenError                  never raised itself: why no access token could be had
 │   ├── SignInRequired          the person must sign in again, some of them after their administrator has helped
 │   ├── Misconfigured           only whoever runs this app can help
@@ -88,8 +89,20 @@ class Conflict(StoreError):
         self.key = key
 
 
-class RowTooLarge(StoreError):
-    """An account does not fit into one row of the store. The stored row is untouched.
+class RowRefused(StoreError):
+    """The storage will never take this row as it is. What is stored stays.
+
+    Attributes:
+        reason: what is wrong with the row; never a value of it.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the row is refused: {reason}; the stored row is untouched")
+        self.reason = reason
+
+
+class RowTooLarge(RowRefused):
+    """An account does not fit into one row of the storage. The stored row is untouched.
 
     Attributes:
         part: what is too large (`token cache`, `extra`, `TaskState`).
@@ -97,8 +110,8 @@ class RowTooLarge(StoreError):
     """
 
     def __init__(self, part: str, size: int | None = None, limit: int | None = None) -> None:
-        found = "is refused by the storage" if size is None else f"has {size} bytes, the limit is {limit}"
-        super().__init__(f"{part} {found}; the stored row is untouched")
+        found = "is too large for the storage" if size is None else f"has {size} bytes, the limit is {limit}"
+        super().__init__(f"{part} {found}")
         self.part = part
         self.size = size
         self.limit = limit

@@ -1,4 +1,4 @@
-"""Browser sessions and the sign-in flow, in sealed cookies. No tokens in them, and no storage behind them.
+"""Browser sessions and sign-in flows, in sealed cookies. They hold no tokens, and no storage is behind them.
 
 The name prefix is `__Secure-` over https, not `__Host-`: the Functions host writes an empty `domain=` into the cookie.
 Current Chromium and Firefox accept `__Host-` beside it; Safari was not tried. Values are base64url without `=`: the
@@ -8,7 +8,7 @@ host percent-escapes everything else.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,9 +24,9 @@ _MOST_FLOWS = 5
 _MOST_DELETIONS = 20
 _LONGEST_COOKIE = 4096
 _LONGEST_ROLES = 1000
-# What a cookie holds, and its edition: one of another edition doesn't open, like one of another key.
+# What a cookie holds, and its version: a cookie of another version doesn't open, like one of another key.
 _SESSION, _FLOW = "session/1", "sign-in-flow/1"
-_FLOW_PATH = "/signin"  # not /signin/callback: /signin must see the other tabs' to keep them at five
+_FLOW_PATH = "/signin"  # not /signin/callback: /signin must see the other tabs' cookies to keep them at five
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Cookie:
     secure: bool
 
     def header(self) -> str:
-        """As the Functions worker can parse it."""
+        """The header's value, in a form that the Functions worker can parse."""
         secure = "; Secure" if self.secure else ""
         return f"{self.name}={self.value}; Path={self.path}; Max-Age={self.max_age}; HttpOnly; SameSite=Lax{secure}"
 
@@ -56,7 +56,7 @@ class Session:
     Attributes:
         generation: must equal the account's SessionGeneration.
         roles: app roles from the id token, as of this sign-in.
-        started_at, seen_at: for the absolute and the idle limit.
+        started_at, seen_at: what SESSION_ABSOLUTE and SESSION_IDLE count from.
     """
 
     account_id: str
@@ -68,7 +68,7 @@ class Session:
 
 
 class Sessions:
-    """Makes and reads the cookies."""
+    """Seals and opens the cookies of sessions and sign-in flows."""
 
     def __init__(self, settings: Settings, *, now: Callable[[], datetime] = utc_now) -> None:
         self._keys: KeyRing = settings.key_ring
@@ -81,25 +81,27 @@ class Sessions:
         self._any_flow = re.compile(re.escape(self._prefix) + "-flow-[0-9a-f]{12}")
 
     def start(self, person: Person, account: Account) -> Cookie:
-        """A new session at every sign-in."""
+        """The cookie of a new session. Roles that don't fit are left out; ADMIN_ROLE comes first."""
         now = self._now()
-        roles = self._fitting(person.roles)
-        session = Session(account.account_id, account.session_generation, person.name, roles, now, now)
+        roles: list[str] = []
+        for role in sorted(person.roles, key=lambda role: role != self._admin_role):
+            if sum(map(len, roles)) + len(role) <= _LONGEST_ROLES:
+                roles.append(role)
+        session = Session(account.account_id, account.session_generation, person.name, tuple(roles), now, now)
         return self._session_cookie(session)
 
     def read(self, cookies: Mapping[str, str]) -> Session | None:
-        """The session, unless there is none, it is forged, or it has ended."""
-        try:
-            content = json.loads(self._keys.open_text(cookies.get(self._prefix, ""), purpose=_SESSION))
-        except SealError:
+        """The session; None when there is none, it is forged, or it has ended."""
+        content = self._open(cookies.get(self._prefix, ""), _SESSION)
+        if content is None:
             return None
         session = Session(
             content["id"],
             content["gen"],
             content["name"],
             tuple(content["roles"]),
-            _at(content["start"]),
-            _at(content["seen"]),
+            datetime.fromtimestamp(content["start"], UTC),
+            datetime.fromtimestamp(content["seen"], UTC),
         )
         now = self._now()
         if now - session.started_at >= self._absolute or now - session.seen_at >= self._idle:
@@ -107,36 +109,45 @@ class Sessions:
         return session
 
     def renew(self, session: Session) -> list[Cookie]:
-        """The new cookie of a session that is in use; none until a twelfth of the idle limit has passed."""
+        """A fresh cookie for a session in use; none until a twelfth of SESSION_IDLE has passed."""
         if self._now() - session.seen_at < self._idle / 12:
             return []
         return [self._session_cookie(replace(session, seen_at=self._now()))]
 
     def end(self) -> Cookie:
-        """Deletes the session's cookie."""
+        """The cookie that deletes the session's cookie."""
         return Cookie(self._prefix, "", "/", 0, self._secure)
 
     def keep_flow(self, flow: Mapping[str, Any], next_path: str, cookies: Mapping[str, str]) -> list[Cookie]:
-        """A cookie for one tab's sign-in, and the deletion of those beyond five."""
+        """A cookie for one tab's sign-in, and cookies that delete the oldest flows, so that five are left at most.
+
+        Flows that don't open count as the oldest.
+        """
         content = json.dumps({"flow": dict(flow), "next": next_path, "at": self._now().timestamp()})
         name = self._flow_name(str(flow["state"]))
         value = self._keys.seal_text(content, purpose=_FLOW)
         kept = Cookie(name, value, _FLOW_PATH, int(FLOW_LIFETIME.total_seconds()), self._secure)
-        return [kept, *self._surplus(cookies)]
+        began: dict[str, float] = {}
+        for name, value in cookies.items():
+            if self._any_flow.fullmatch(name):
+                opened = self._open(value, _FLOW)
+                began[name] = opened["at"] if opened else 0.0
+        surplus = sorted(began, key=lambda name: began[name])[: max(len(began) - (_MOST_FLOWS - 1), 0)]
+        return [kept, *(Cookie(name, "", _FLOW_PATH, 0, self._secure) for name in surplus[:_MOST_DELETIONS])]
 
-    def flow(self, state: str, cookies: Mapping[str, str]) -> tuple[dict[str, Any], str] | None:
-        """The flow that began with `state` in this browser and where to go afterwards; None when there is none or it is
-        too old."""
-        try:
-            content = json.loads(self._keys.open_text(cookies.get(self._flow_name(state), ""), purpose=_FLOW))
-        except SealError:
+    def read_flow(self, state: str, cookies: Mapping[str, str]) -> tuple[dict[str, Any], str] | None:
+        """The flow that began with `state` in this browser, and the path to go to afterwards; None when there is none
+        or it is older than FLOW_LIFETIME."""
+        content = self._open(cookies.get(self._flow_name(state), ""), _FLOW)
+        if content is None:
             return None
-        if content["flow"]["state"] != state or self._now() - _at(content["at"]) >= FLOW_LIFETIME:
+        age = self._now() - datetime.fromtimestamp(content["at"], UTC)
+        if content["flow"]["state"] != state or age >= FLOW_LIFETIME:
             return None
         return content["flow"], content["next"]
 
     def drop_flow(self, state: str) -> Cookie:
-        """Deletes the cookie of a flow: it can be used once."""
+        """The cookie that deletes a flow's cookie: a flow can be used once."""
         return Cookie(self._flow_name(state), "", _FLOW_PATH, 0, self._secure)
 
     def _session_cookie(self, session: Session) -> Cookie:
@@ -152,38 +163,24 @@ class Sessions:
         value = self._keys.seal_text(json.dumps(content), purpose=_SESSION)
         return Cookie(self._prefix, value, "/", int(left.total_seconds()), self._secure)
 
-    def _surplus(self, cookies: Mapping[str, str]) -> list[Cookie]:
-        """The oldest flows, and whatever doesn't open, so that with a new one there are five at most."""
-        ages = {}
-        for name, value in cookies.items():
-            if self._any_flow.fullmatch(name):
-                ages[name] = self._flow_time(value)
-        surplus = sorted(ages, key=lambda name: ages[name])[: max(len(ages) - (_MOST_FLOWS - 1), 0)]
-        return [Cookie(name, "", _FLOW_PATH, 0, self._secure) for name in surplus[:_MOST_DELETIONS]]
-
-    def _fitting(self, roles: Sequence[str]) -> tuple[str, ...]:
-        """The roles that fit into a cookie: the operators' first."""
-        fitting: list[str] = []
-        for role in sorted(roles, key=lambda role: role != self._admin_role):
-            if sum(map(len, fitting)) + len(role) <= _LONGEST_ROLES:
-                fitting.append(role)
-        return tuple(fitting)
-
-    def _flow_time(self, value: str) -> float:
+    def _open(self, value: str, purpose: str) -> dict[str, Any] | None:
+        """What a cookie's value holds; None when it doesn't open."""
         try:
-            return float(json.loads(self._keys.open_text(value, purpose=_FLOW))["at"])
+            content: dict[str, Any] = json.loads(self._keys.open_text(value, purpose=purpose))
         except SealError:
-            return 0.0
+            return None
+        return content
 
     def _flow_name(self, state: str) -> str:
         return f"{self._prefix}-flow-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
 
 
 def parse_cookies(header: str) -> dict[str, str]:
-    """Cookies by name from a Cookie header (RFC 6265, 4.2.1). Left out: oversized ones, and those that come twice with
-    different values: one of them may have been set by a neighbour of this host.
+    """Cookies by name from a Cookie header (RFC 6265, 4.2.1).
 
-    `http.cookies` drops the whole header when one cookie, perhaps another app's on this host, is odd.
+    Leaves out oversized cookies, and those that come twice with different values: a neighbour of this host may have set
+    one of them. `http.cookies` is no use here: it drops the whole header when one cookie, perhaps another app's on this
+    host, is odd.
     """
     cookies: dict[str, str] = {}
     disputed: set[str] = set()
@@ -194,7 +191,3 @@ def parse_cookies(header: str) -> dict[str, str]:
             if cookies.setdefault(name, value) != value:
                 disputed.add(name)
     return {name: value for name, value in cookies.items() if name not in disputed}
-
-
-def _at(timestamp: float) -> datetime:
-    return datetime.fromtimestamp(timestamp, UTC)

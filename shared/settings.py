@@ -23,6 +23,8 @@ from shared.settings_parsers import (
     positive,
     scope_name,
     scopes,
+    storage_connection,
+    table_url,
     words,
 )
 
@@ -79,7 +81,7 @@ class Settings:
     )
     refresh_token_rotation: Literal["", "reusable", "strict"] = setting(
         "REFRESH_TOKEN_ROTATION",
-        "strict: a refresh token may be used once (default with OIDC_AUTHORITY); reusable: as Entra's (default)",
+        "strict: a refresh token works once (default with OIDC_AUTHORITY); reusable: it works again (default)",
         parse=one_of("", "reusable", "strict"),
         default="",
     )
@@ -104,23 +106,28 @@ class Settings:
     tables_connection_string: str = setting(
         "TABLES_CONNECTION_STRING",
         "storage account of the tables; default: AzureWebJobsStorage",
+        parse=storage_connection,
         default="",
         secret=True,
     )
     tables_endpoint: str = setting(
         "TABLES_ENDPOINT",
         "instead: https://<account>.table.core.windows.net, with a managed identity",
-        parse=https_url,
+        parse=table_url,
         default="",
     )
     storage_connection_string: str = setting(
-        "AzureWebJobsStorage", "the Functions host's storage account; its queues are used too", default="", secret=True
+        "AzureWebJobsStorage",
+        "the Functions host's storage account; its queues are used too",
+        parse=storage_connection,
+        default="",
+        secret=True,
     )
     storage_account_name: str = setting(
         "AzureWebJobsStorage__accountName", "the same by name, with a managed identity", default=""
     )
     storage_table_uri: str = setting(
-        "AzureWebJobsStorage__tableServiceUri", "the same by table endpoint", parse=https_url, default=""
+        "AzureWebJobsStorage__tableServiceUri", "the same by table endpoint", parse=table_url, default=""
     )
     storage_queue_uri: str = setting(
         "AzureWebJobsStorage__queueServiceUri", "the same by queue endpoint", parse=https_url, default=""
@@ -138,7 +145,7 @@ class Settings:
     )
     sweep_every: timedelta = setting("SWEEP_EVERY", "how often one person is swept", parse=duration, default="60m")
     absent_after: timedelta = setting(
-        "ABSENT_AFTER", "a person who did nothing for so long counts as away", parse=duration, default="5m"
+        "ABSENT_AFTER", "a person who made no request for so long counts as away", parse=duration, default="5m"
     )
     sweep_concurrency: int = setting(
         "SWEEP_CONCURRENCY", "token requests at the same time in one process", parse=positive, default="64"
@@ -152,7 +159,7 @@ class Settings:
     admin_role: str = setting("ADMIN_ROLE", "app role whose holders see everybody's state", default="")
     api_scope: str = setting(
         "API_SCOPE",
-        "scope that bearer tokens for /api must carry; the full form api://<client id>/access_as_user is taken too",
+        "scope that bearer tokens for /api must carry; api://<client id>/access_as_user is accepted too",
         parse=scope_name,
         default="access_as_user",
     )

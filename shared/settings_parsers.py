@@ -27,6 +27,32 @@ def https_url(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def table_url(text: str) -> str:
+    """The https URL of a storage account's table service."""
+    url = https_url(text)
+    _refuse_cosmos(urlsplit(url).hostname or "")
+    return url
+
+
+def storage_connection(text: str) -> str:
+    """A storage account's connection string; only that its tables are not Cosmos DB's is looked at."""
+    for part in text.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name.lower() == "tableendpoint":
+            _refuse_cosmos(urlsplit(value.strip()).hostname or "")
+        elif name.lower() == "endpointsuffix":
+            _refuse_cosmos(f"x.table.{value.strip().lower()}")
+    return text.strip()
+
+
+def _refuse_cosmos(host: str) -> None:
+    """Cosmos DB's API for Table, by the host names that the Tables SDK knows it by (azure-data-tables,
+    `_is_cosmos_endpoint`). Its errors for missing tables, its MERGE and its limits are others ("Azure Tables API
+    differences", Microsoft Learn)."""
+    if ".table.cosmos." in host or ".table.cosmosdb." in host:
+        raise ValueError("a storage account's table service is needed; Cosmos DB's Table endpoint doesn't do")
+
+
 def authority_url(text: str) -> str:
     """An https URL with a path. MSAL takes no other, for OIDC_AUTHORITY either (`canonicalize`, msal/authority.py)."""
     url = https_url(text)

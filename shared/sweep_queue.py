@@ -1,4 +1,4 @@
-"""Which slots are due, and asking by queue for them to be swept."""
+"""Finds the slots that are due, and queues them for a sweep."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,11 +10,11 @@ SWEEP_SLOTS = "sweep-slots"
 
 
 def due_slots(store: AccountStore, now: datetime) -> list[Slot]:
-    """The slots in which somebody may be due, by one small read. Raises StoreUnavailable."""
+    """The slots in which an account may be due, by one small read. Raises StoreUnavailable."""
     return [slot for slot in store.slots() if slot.next_due_at <= now]
 
 
 def queue_slots(slots: Sequence[Slot], queues: Queues) -> None:
-    """Puts one message per slot. A message too many is harmless: the slot's claim decides. Raises StoreUnavailable."""
+    """Sends one message per slot. A duplicate is harmless: the slot's claim decides. Raises StoreUnavailable."""
     for slot in slots:
         queues.send(SWEEP_SLOTS, slot.name)

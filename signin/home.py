@@ -1,4 +1,4 @@
-"""What the home page shows to somebody who is signed in: themselves, and what is done in their name."""
+"""What the home page shows a signed-in person: their profile, and the state of their background work."""
 
 import logging
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from shared.services import Services
 from shared.session import Session
 from shared.web.graph_calls import call_graph
 
-_GRAPH_PATIENCE = timedelta(seconds=3)
+_MOST_GRAPH_TIME = timedelta(seconds=3)
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +24,11 @@ class Home:
     """The page's content.
 
     Attributes:
-        profile: from Microsoft Graph; empty when it could not be asked.
-        failure: what the last failure means, when there is one.
-        absent_from: when the person counts as away.
-        again: where the button leads that starts the right sign-in.
+        profile: Graph's fields (shared/clients/graph.py, PROFILE_FIELDS); empty when Graph was not asked or failed.
+        failure: what the last failure means; None when there was none.
+        again: the path that starts the sign-in which this person needs.
+        absent_from: when the person counts as away, unless they come back.
+        every: the interval between two sweeps.
     """
 
     name: str
@@ -42,16 +43,30 @@ class Home:
 
     @property
     def is_waiting(self) -> bool:
-        """Is the next turn put off for as long as the person is here?"""
+        """Does the next turn wait because the person is here?"""
         return self.absent_from >= self.account.due_at > self.now
 
 
-def home(session: Session, account: Account, app: Services) -> Home:
-    """What there is to show. A Graph or a tenant that does not answer takes nothing but the profile away."""
-    profile, account = _profile(account, app)
-    code = account.failure.code if account.failure else ""
-    code = code if account.state is State.NEEDS_SIGN_IN else ""
-    claims = account.failure.claims if account.failure else ""
+def load_home(session: Session, account: Account, app: Services) -> Home:
+    """Reads the person's profile from Graph and puts the page's content together.
+
+    The page goes without the profile when Graph or the tenant fails, or takes longer than three seconds.
+
+    Raises:
+        StoreError: the account had to be read again, and couldn't be.
+    """
+    profile: dict[str, Any] = {}
+    if account.state is State.ACTIVE:
+        try:
+            profile = call_graph(account, app, Graph.me, at_most=_MOST_GRAPH_TIME)
+        except SignInRequired:  # and the account says so by now
+            account = app.store.get(account.account_id) or account
+        except (TokenError, GraphError, StoreError) as error:
+            logger.info("home page without a profile: %s", error)
+    code, claims = "", ""
+    if account.failure:
+        code = account.failure.code if account.is_set_aside else ""
+        claims = account.failure.claims
     return Home(
         name=str(profile.get("displayName") or session.name or account.username or "you"),
         account=account,
@@ -65,16 +80,3 @@ def home(session: Session, account: Account, app: Services) -> Home:
         absent_from=app.lifecycle.absent_from(account.last_activity),
         every=app.settings.sweep_every,
     )
-
-
-def _profile(account: Account, app: Services) -> tuple[dict[str, Any], Account]:
-    """The profile, and the account as it is after Graph was asked."""
-    if account.state is not State.ACTIVE:
-        return {}, account
-    try:
-        return call_graph(account, app, Graph.me, at_most=_GRAPH_PATIENCE), account
-    except SignInRequired:
-        return {}, app.store.get(account.account_id) or account
-    except (TokenError, GraphError, StoreError) as error:
-        logger.info("home page without a profile: %s", error)
-        return {}, account

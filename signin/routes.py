@@ -8,7 +8,7 @@ from shared.web.error_handler import handle_errors
 from shared.web.pages import signed_in_page
 from shared.web.requests import cookies_of, form_of, query_of, refuse_other_sites, session_of
 from signin import sign_in
-from signin.home import home as home_of
+from signin.home import load_home
 
 blueprint = func.Blueprint()
 
@@ -17,13 +17,13 @@ blueprint = func.Blueprint()
 @blueprint.route("{ignored:maxlength(0)?}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def home(req: func.HttpRequest) -> func.HttpResponse:
-    """What this app does in people's name; for somebody signed in, what it did in theirs."""
+    """What this app does for people; for somebody signed in, what it did in their name."""
     app = services()
     found = session_of(req, app)
     if found is None:
         return responses.page("signin/welcome.html", scopes=app.settings.scopes, every=app.settings.sweep_every)
     session, account = found
-    return signed_in_page("signin/home.html", session, app, here="/", home=home_of(session, account, app))
+    return signed_in_page("signin/home.html", session, app, here="/", home=load_home(session, account, app))
 
 
 @blueprint.function_name("style")
@@ -36,7 +36,7 @@ def style(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the wor
 @blueprint.function_name("icon")
 @blueprint.route("icon.svg", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def icon(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the worker passes it by name
-    """The app's sign."""
+    """The app's icon."""
     return responses.icon()
 
 
@@ -53,7 +53,7 @@ def begin(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("signin/callback", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def callback(req: func.HttpRequest) -> func.HttpResponse:
-    """Where the tenant sends the browser back to."""
+    """Finishes the sign-in: the tenant sends the browser back here."""
     url, cookies = sign_in.finish(query_of(req), cookies_of(req), services())
     return responses.redirect(url, cookies=cookies)
 
@@ -62,7 +62,7 @@ def callback(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("signout", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def signout(req: func.HttpRequest) -> func.HttpResponse:
-    """Ends the sessions of this person; without `keep=background-work`, their row too."""
+    """Ends this person's sessions. Deletes their row too, unless the form says `keep=background-work`."""
     app = services()
     refuse_other_sites(req, app.settings.base_url)
     keep = form_of(req).get("keep") == "background-work"

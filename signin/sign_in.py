@@ -1,4 +1,4 @@
-"""Signing in and out: what happens between a request and the account store."""
+"""Signing in and out: the steps between a request and the account store."""
 
 import contextlib
 import logging
@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from shared.accounts import Account
 from shared.errors import BadRequest, Conflict, Forbidden, SignInFailed
-from shared.identity import SignedIn
 from shared.identity.sign_in_link import opened_challenge
 from shared.services import Services
 from shared.session import Cookie
@@ -22,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def local_path(text: str) -> str:
-    """`text` when it is a path of this app, "/" when it is empty. Raises BadRequest: nobody is sent elsewhere."""
+    """`text`, which must be a path of this app; "/" when it is empty. Raises BadRequest for any other place."""
     if not text:
         return "/"
     if not _LOCAL_PATH.fullmatch(text) or "//" in text:
@@ -31,7 +30,11 @@ def local_path(text: str) -> str:
 
 
 def begin(query: Mapping[str, str], cookies: Mapping[str, str], app: Services) -> tuple[str, list[Cookie]]:
-    """The authorize URL, and the cookies that remember this tab's flow. Writes nothing to storage."""
+    """The authorize URL, and the cookies that remember this tab's flow. Writes nothing to storage.
+
+    Raises:
+        BadRequest: `next` or `prompt` is not allowed. TryLater, Misconfigured: the tenant gave no discovery document.
+    """
     next_path = local_path(query.get("next", ""))
     prompt = query.get("prompt", "")
     if prompt not in _PROMPTS:
@@ -42,33 +45,36 @@ def begin(query: Mapping[str, str], cookies: Mapping[str, str], app: Services) -
 
 
 def finish(query: Mapping[str, str], cookies: Mapping[str, str], app: Services) -> tuple[str, list[Cookie]]:
-    """Redeems the callback's code, saves the account and starts a session. Gives where to go, and the cookies.
+    """Redeems the callback's code, saves the account and starts a session. Returns the path to go to, and the cookies.
 
     Raises:
-        SignInFailed: nothing was stored.
+        SignInFailed, Forbidden: nothing was stored. StoreError.
     """
     if any(len(value) > _LONGEST_PARAMETER for value in query.values()):
-        raise SignInFailed("The answer of the identity provider is too long. Start again.", code="oversized")
+        raise SignInFailed("The identity provider's answer is too long. Start again.", code="oversized")
     state = query.get("state", "")
-    found = app.sessions.flow(state, cookies) if state else None
+    found = app.sessions.read_flow(state, cookies) if state else None
     if found is None:
-        detail = (
-            "This sign-in did not start in this browser, or more than ten minutes ago. Start again from the first page."
-        )
+        detail = "This sign-in began in another browser, or more than ten minutes ago. Start again from the first page."
         raise SignInFailed(detail, code="unknown_flow")
     flow, next_path = found
     if "code" not in query and "error" not in query:
         raise SignInFailed("The identity provider sent neither a code nor an error. Start again.", code="empty_answer")
     signed_in = app.identity.finish_sign_in(flow, query)
-    _refuse_foreign_tenant(signed_in, app)
+    if not app.settings.admits(signed_in.person.tenant_id):
+        raise Forbidden("Your organisation is not among those that may use this app.", code="tenant_not_allowed")
     account = app.enrolment.save_sign_in(signed_in)
     return next_path, [app.sessions.start(signed_in.person, account), app.sessions.drop_flow(state)]
 
 
 def sign_out(account: Account, app: Services, *, keep_background_work: bool) -> None:
-    """Ends every session of this person; and, unless they keep it, the background work, by deleting the row."""
+    """Ends every session of this person. Deletes their row too, unless they keep the background work.
+
+    Raises:
+        StoreError.
+    """
     if not keep_background_work:
-        with contextlib.suppress(Conflict):  # another tab was faster: it is gone
+        with contextlib.suppress(Conflict):  # another tab was faster: the row is gone
             app.store.delete(account.account_id)
         return
     known: Account | None = account
@@ -79,8 +85,3 @@ def sign_out(account: Account, app: Services, *, keep_background_work: bool) -> 
             known = app.store.get(account.account_id)
         else:
             return
-
-
-def _refuse_foreign_tenant(signed_in: SignedIn, app: Services) -> None:
-    if not app.settings.admits(signed_in.person.tenant_id):
-        raise Forbidden("Your organisation is not among those that may use this app.", code="tenant_not_allowed")

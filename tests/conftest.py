@@ -3,32 +3,30 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.data.tables import TableServiceClient
+from azure.storage.queue import QueueServiceClient
 from hypothesis import HealthCheck, settings
 
 from localdev.azurite import Azurite
 from localdev.host import IndexedFunction, LocalHost, index, load_app
 from localdev.host.config import HostConfig
 from localdev.tenant import SampleTenant
+from shared.clients.storage import CLIENT_OPTIONS
 from shared.errors import SettingsError
 from shared.sealing import new_key
 from shared.services import Services, services
 from shared.settings import documented, load
-from shared.store.tables import CLIENT_OPTIONS
 from tests.running_app import Clock, RunningApp
+from tests.support import ROOT, Environment
 
 # No test is timed; and each run tries the same examples, so that a red run speaks of its change.
 # `--hypothesis-profile=search` tries others, and more.
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("search", settings.get_profile("same"), derandomize=False, max_examples=1000)
 settings.load_profile("same")
-
-ROOT = Path(__file__).parents[1]
-Environment = dict[str, str]
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +59,15 @@ def tables(azurite: Azurite) -> Iterator[TableServiceClient]:
     with TableServiceClient.from_connection_string(azurite.connection_string, **CLIENT_OPTIONS) as service:
         for table in service.list_tables():
             service.delete_table(table.name)
+        yield service
+
+
+@pytest.fixture
+def queues(azurite: Azurite) -> Iterator[QueueServiceClient]:
+    """A queue service without queues."""
+    with QueueServiceClient.from_connection_string(azurite.connection_string) as service:
+        for queue in service.list_queues():
+            service.delete_queue(queue.name)
         yield service
 
 

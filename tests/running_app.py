@@ -12,6 +12,7 @@ from localdev.tenant import SampleTenant
 from shared.accounts import Account
 from shared.services import Services, services
 from shared.store import SweepRecord
+from tests.support import wait_until
 
 
 @dataclass
@@ -58,6 +59,10 @@ class RunningApp:
         assert outcome.succeeded, outcome
         after = self.services.store.recent_sweeps(1)
         return after[0] if after != before else None
+
+    def drain(self) -> None:
+        """Works on the messages of `sweep_slot` until none is visible."""
+        wait_until(lambda: not self.host.drain("sweep_slot"), "the queue of slots is empty", 60)
 
     def counts(self) -> dict[str, int]:
         """Fires the timer; gives how many people ended how."""

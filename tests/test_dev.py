@@ -17,8 +17,8 @@ import pytest
 import dev
 from localdev.environment import REQUIREMENTS, Environment, InstallError, Stamp, lock, reason
 from localdev.progress import Progress
+from tests.support import ROOT
 
-PROJECT = Path(__file__).resolve().parents[1]
 NOWHERE = "http://127.0.0.1:9/"
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in interpreter is a shell script")
@@ -32,7 +32,7 @@ def plain_environment(**extra: str) -> dict[str, str]:
 
 def run_dev(
     arguments: Sequence[str],
-    project: Path = PROJECT,
+    project: Path = ROOT,
     environment: Mapping[str, str] | None = None,
     python: str = sys.executable,
 ) -> subprocess.CompletedProcess[str]:
@@ -46,8 +46,8 @@ def run_dev(
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project with dev.py and localdev, which needs no package."""
-    shutil.copy(PROJECT / "dev.py", tmp_path)
-    shutil.copytree(PROJECT / "localdev", tmp_path / "localdev", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "dev.py", tmp_path)
+    shutil.copytree(ROOT / "localdev", tmp_path / "localdev", ignore=shutil.ignore_patterns("__pycache__"))
     for name in REQUIREMENTS:
         (tmp_path / name).write_text("")
     return tmp_path
@@ -106,7 +106,7 @@ def test_supported_python_is_taken(version: tuple[int, int]) -> None:
 
 def test_old_python_can_read_dev_py() -> None:
     """The grammar of Python 3.6 reads dev.py, and nothing that runs before the refusal imports newer modules."""
-    tree = ast.parse((PROJECT / "dev.py").read_text("utf-8"), feature_version=(3, 6))
+    tree = ast.parse((ROOT / "dev.py").read_text("utf-8"), feature_version=(3, 6))
     imported = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert [ast.unparse(node) for node in imported] == [
         "import signal",
@@ -250,7 +250,7 @@ def test_check_reports_every_check(project: Path) -> None:
     ready_project(project, package="wrong.py", main="import os\nx : int = 'text'\n")
     for module in ("__init__", "environment", "lifeline", "progress"):
         (project / "localdev").mkdir(exist_ok=True)
-        shutil.copy(PROJECT / "localdev" / f"{module}.py", project / "localdev")
+        shutil.copy(ROOT / "localdev" / f"{module}.py", project / "localdev")
     done = run_dev(["check"], project)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1] == "-- format FAILED, lint FAILED, types FAILED, infra FAILED, audit FAILED"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from localdev.host import IndexedFunction
-from tests.conftest import ROOT
+from tests.support import ROOT
 
 BLUEPRINTS = ("graph_me", "health", "operators", "signin", "timer_worker", "web_api")
 DEPLOYED = (*BLUEPRINTS, "shared", "function_app")
@@ -151,3 +151,13 @@ def test_import_makes_no_client_and_reads_no_setting() -> None:
         check=True,
     )
     assert int(done.stdout) == len(FUNCTIONS)
+
+
+def test_no_test_module_imports_from_another() -> None:
+    """What several need stands in a module of its own; fixtures are in conftest.py files and are never imported."""
+    for file in (ROOT / "tests").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                name = (node.module or "").rpartition(".")[2]
+                assert not name.startswith("test_"), file
+                assert name != "conftest", file

@@ -1,14 +1,13 @@
 """The queue `sign-in-required`: once for each person who is set aside, again with the same id only after a crash."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from azure.storage.queue import QueueClient, QueueServiceClient, TextBase64DecodePolicy
 
-from localdev.azurite import Azurite
 from shared.accounts import Account, State
 from shared.clients.queues import Queues
 from shared.errors import StoreError, StoreUnavailable
@@ -21,19 +20,16 @@ DENIZ = "deniz@contoso.example"
 
 
 @pytest.fixture(autouse=True)
-def messages(azurite: Azurite) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+def messages(queues: QueueServiceClient) -> Callable[[], list[dict[str, Any]]]:
     """Takes every message that waits, in order."""
-    with QueueServiceClient.from_connection_string(azurite.connection_string) as service:
-        for queue in service.list_queues():
-            service.delete_queue(queue.name)
-        client: QueueClient = service.get_queue_client(SIGN_IN_REQUIRED, message_decode_policy=TextBase64DecodePolicy())
+    client: QueueClient = queues.get_queue_client(SIGN_IN_REQUIRED, message_decode_policy=TextBase64DecodePolicy())
 
-        def take() -> list[dict[str, Any]]:
-            if SIGN_IN_REQUIRED not in [queue.name for queue in service.list_queues()]:
-                return []
-            return [json.loads(message.content) for message in client.receive_messages(max_messages=32)]
+    def take() -> list[dict[str, Any]]:
+        if SIGN_IN_REQUIRED not in [queue.name for queue in queues.list_queues()]:
+            return []
+        return [json.loads(message.content) for message in client.receive_messages(max_messages=32)]
 
-        yield take
+    return take
 
 
 class Failing:

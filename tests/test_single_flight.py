@@ -9,17 +9,14 @@ from datetime import timedelta
 import pytest
 
 from localdev.tenant import SampleTenant
-from shared.accounts import Account, Lease, State
+from shared.accounts import Lease, State
 from shared.errors import NotSignedIn, SignInRequired, TryLater
 from shared.identity.access import LEASE, Access
 from shared.services import Services
 from shared.sweep_queue import due_slots
 from tests.running_app import Clock, RunningApp
-from tests.shared.test_identity import keys_of, sign_in
+from tests.support import ADA, MakeServices, keys_of, sign_in, stored, wait_until
 from timer_worker.sweep import Sweep
-
-MakeServices = Callable[..., Services]
-ADA = "ada@contoso.example"
 
 
 def two_apps(make_services: MakeServices, **changes: str) -> tuple[Services, Services]:
@@ -27,13 +24,6 @@ def two_apps(make_services: MakeServices, **changes: str) -> tuple[Services, Ser
     keys = keys_of(make_services)
     first, second = (make_services(ENCRYPTION_KEYS=keys, **changes) for _ in range(2))
     return first, second
-
-
-def stored(app: Services, account: Account) -> Account:
-    """As it is in the table now."""
-    known = app.store.get(account.account_id)
-    assert known is not None
-    return known
 
 
 def test_requests_at_once_on_two_instances_redeem_once(
@@ -157,8 +147,7 @@ def test_sign_out_while_redeeming_is_not_undone(make_services: MakeServices, sam
     sample_tenant.change_settings(latency=0.5)
     with ThreadPoolExecutor(1) as thread:
         asked = thread.submit(app.access.acquire_token, account)
-        while stored(app, account).lease is None:
-            pass
+        wait_until(lambda: stored(app, account).lease is not None, "the request takes the lease")
         app.store.delete(account.account_id)
         with pytest.raises(NotSignedIn):
             asked.result()
@@ -174,8 +163,7 @@ def test_new_sign_in_while_redeeming_is_not_overwritten(
     sample_tenant.change_settings(latency=0.5)
     with ThreadPoolExecutor(1) as thread:
         asked = thread.submit(app.access.acquire_token, account)
-        while stored(app, account).lease is None:
-            pass
+        wait_until(lambda: stored(app, account).lease is not None, "the request takes the lease")
         newer = sign_in(app)
         assert asked.result()
     assert stored(app, account).sealed_cache == newer.sealed_cache

@@ -13,7 +13,7 @@ from shared.clients.graph import Graph
 from shared.services import Services
 from shared.web.graph_calls import call_graph
 from tests.running_app import Clock
-from tests.shared.test_identity import sign_in
+from tests.support import sign_in, stored
 from timer_worker.sweep import Sweep
 
 MakeServices = Callable[..., Services]
@@ -40,13 +40,6 @@ def consent_to_more(make_services: MakeServices) -> None:
     callback = Visitor().sign_in(url, ADA)
     signed_in = more.identity.finish_sign_in(flow, dict(parse_qsl(urlsplit(callback).query)))
     assert "Calendars.Read" in signed_in.scopes
-
-
-def stored(app: Services, account: Account) -> Account:
-    """As it is in the table now."""
-    known = app.store.get(account.account_id)
-    assert known is not None
-    return known
 
 
 def access_tokens(app: Services, account: Account) -> list[str]:

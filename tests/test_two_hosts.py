@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,15 +10,13 @@ import requests
 from azure.storage.queue import QueueServiceClient
 
 from localdev import ports
-from localdev.azurite import Azurite
 from localdev.lifeline import Child
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, State
 from shared.services import Services
 from shared.sweep_queue import due_slots
-from tests.conftest import ROOT, Environment
 from tests.running_app import Clock
-from tests.shared.test_identity import sign_in
+from tests.support import ROOT, Environment, sign_in, wait_until
 from timer_worker.sweep import Sweep
 
 PEOPLE = 48
@@ -65,19 +62,11 @@ class Host:
         self._output.close()
 
 
-def until(done: Callable[[], bool], what: str) -> None:
-    """Waits for something that other processes do."""
-    deadline = time.monotonic() + PATIENCE
-    while not done():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.05)
-
-
 @pytest.fixture
 def scene(
     make_services: Callable[..., Services],
     environment: Environment,
-    azurite: Azurite,
+    queues: QueueServiceClient,
     sample_tenant: SampleTenant,
     tmp_path: Path,
 ) -> Iterator[tuple[list[Host], Services, Clock]]:
@@ -88,9 +77,6 @@ def scene(
         "SWEEP_SCHEDULE": "0 0 0 1 1 *",
         "ABSENT_AFTER": "1s",
     }
-    with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
-        for queue in queues.list_queues():
-            queues.delete_queue(queue.name)
     clock = Clock()
     app = make_services(clock=clock, **settings)
     for number in range(PEOPLE):
@@ -99,8 +85,8 @@ def scene(
     sample_tenant.change_settings(latency=0.2)
     hosts = [Host(settings, tmp_path / f"host{number}.log") for number in range(2)]
     try:
-        until(lambda: all(host.is_ready() for host in hosts), "both hosts answer")
-        until(lambda: all(each.due_at <= clock() for each in everybody(app)), "people are away")
+        wait_until(lambda: all(host.is_ready() for host in hosts), "both hosts answer", PATIENCE)
+        wait_until(lambda: all(each.due_at <= clock() for each in everybody(app)), "people are away", PATIENCE)
         yield hosts, app, clock
     finally:
         for host in hosts:
@@ -124,7 +110,7 @@ def test_two_hosts_share_the_work_and_redeem_once_each(
     """Both take messages; nobody's token is redeemed twice."""
     hosts, app, _ = scene
     hosts[0].fire()
-    until(lambda: unswept(app) == 0, "everybody was swept")
+    wait_until(lambda: unswept(app) == 0, "everybody was swept", PATIENCE)
     log = sample_tenant.log()
     assert log["refresh_tokens_redeemed"] == PEOPLE
     assert all("Executed 'Functions.sweep_slot' (Succeeded" in host.said() for host in hosts)
@@ -134,9 +120,9 @@ def test_a_host_killed_in_mid_sweep_loses_nobody(scene: tuple[list[Host], Servic
     """Nor a second that is killed after it: when the claims have run out, the next sweep finds whom they left."""
     hosts, app, clock = scene
     hosts[0].fire()
-    until(lambda: unswept(app) <= PEOPLE - 4, "some were swept")
+    wait_until(lambda: unswept(app) <= PEOPLE - 4, "some were swept", PATIENCE)
     hosts[0].kill()
-    until(lambda: hosts[1].said().count("Executed 'Functions.sweep_slot'") >= 3, "the other one goes on")
+    wait_until(lambda: hosts[1].said().count("Executed 'Functions.sweep_slot'") >= 3, "the other one goes on", PATIENCE)
     hosts[1].kill()
     assert unswept(app) > 0
     clock.move(minutes=11)

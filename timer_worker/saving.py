@@ -1,8 +1,7 @@
-"""Saving what people's turns changed: in as few transactions as fit, and a row that was refused once more by itself.
+"""Saves what people's turns changed, in as few writes as fit.
 
-With strict rotation the stored refresh token is worthless once it was redeemed: there a storage that fails is asked
-again for as long as the leases last. Elsewhere once is enough (an answer may have been lost after the rows were
-written): the next sweep simply redeems the same tokens again.
+With strict rotation the stored refresh token is worthless once it was redeemed: there, a storage that fails is asked
+again for as long as the leases last. Elsewhere once is enough: the next sweep simply redeems the same tokens again.
 """
 
 import logging
@@ -10,31 +9,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.accounts import Account, rebased
-from shared.errors import Conflict, RowTooLarge, StoreError, StoreUnavailable
+from shared.errors import Conflict, RowRefused, RowTooLarge, StoreError, StoreUnavailable
 from shared.services import Services
 from timer_worker.turn import Turn
 
 _PATIENCE_SECONDS = (1, 2, 4, 8, 16)
 _LITTLE_PATIENCE_SECONDS = (1,)
-_BAD_ROW = 400
 
 logger = logging.getLogger(__name__)
 
 
-def saved(turns: Sequence[Turn], app: Services) -> list[Account | StoreError]:
-    """One result a turn, in order: the account as it is stored now, or why what changed could not be saved.
+def save_turns(turns: Sequence[Turn], app: Services) -> list[Account | StoreError]:
+    """Saves the accounts that changed. Returns one result per turn, in order: the account as it is stored now, or why
+    what changed could not be saved.
 
-    A Conflict: nothing of this turn is to be saved any more, because the row is gone, or somebody replaced its cache.
+    A Conflict says that nothing of this turn is to be saved any more: the row is gone, somebody replaced its token
+    cache, or the storage will never take it.
     """
     changed = [turn for turn in turns if turn.changed]
-    results = iter(_written([turn.after for turn in changed], app))
-    return [_settled(turn, next(results), app) if turn.changed else turn.after for turn in turns]
+    results = iter(_save_patiently([turn.after for turn in changed], app))
+    return [_settle(turn, next(results), app) if turn.changed else turn.after for turn in turns]
 
 
-def _written(accounts: list[Account], app: Services) -> list[Account | StoreError]:
+def _save_patiently(accounts: list[Account], app: Services) -> list[Account | StoreError]:
+    """Saves, and after an outage waits and saves again what was not saved. The store knows a write of ours that was
+    committed although its answer was lost."""
     results = app.store.save_many(accounts)
     for seconds in _PATIENCE_SECONDS if app.settings.strict_rotation else _LITTLE_PATIENCE_SECONDS:
-        unsaved = [index for index, result in enumerate(results) if _is_outage(result)]
+        unsaved = [index for index, result in enumerate(results) if isinstance(result, StoreUnavailable)]
         if not unsaved:
             break
         app.wait(seconds)
@@ -43,38 +45,31 @@ def _written(accounts: list[Account], app: Services) -> list[Account | StoreErro
     return results
 
 
-def _is_outage(result: Account | StoreError) -> bool:
-    return isinstance(result, StoreUnavailable) and result.status != _BAD_ROW
-
-
-def _settled(turn: Turn, result: Account | StoreError, app: Services) -> Account | StoreError:
-    try:
-        if isinstance(result, Conflict):
-            return _on_top(turn, result, app)
-        if isinstance(result, RowTooLarge):
-            return _without_cache(turn, result, app)
-    except StoreError as error:
-        result = error
-    if isinstance(result, StoreUnavailable) and result.status == _BAD_ROW:
-        logger.error("an account's row is refused; what is stored stays: %s", result)
+def _settle(turn: Turn, result: Account | StoreError, app: Services) -> Account | StoreError:
+    """Does what can still be done about one row that was not saved."""
+    if isinstance(result, Conflict):
+        result = _save_on_top(turn, result, app)
+    if isinstance(result, RowTooLarge):
+        result = _save_without_cache(turn, result, app)
+    if isinstance(result, RowRefused):
+        logger.error("an account's row is refused; what is stored stays: %s", result.reason)
         return Conflict(turn.after.account_id)
     return result
 
 
-def _on_top(turn: Turn, conflict: Conflict, app: Services) -> Account:
-    """On top of what is there now, unless that makes our result void."""
-    known = app.store.get(turn.after.account_id)
-    if known == turn.after:
-        return known  # our own write: its first answer was lost on the way
-    ours = rebased(turn.after, before=turn.before, known=known)
-    if ours is None:
-        raise conflict
-    return app.store.save(ours)
+def _save_on_top(turn: Turn, conflict: Conflict, app: Services) -> Account | StoreError:
+    """Saves our changes on top of what is there now, unless that makes our result void."""
+    try:
+        known = app.store.get(turn.after.account_id)
+        ours = rebased(turn.after, before=turn.before, known=known)
+        return conflict if ours is None else app.store.save(ours)
+    except StoreError as error:
+        return error
 
 
-def _without_cache(turn: Turn, error: RowTooLarge, app: Services) -> Account | StoreError:
-    """The rest of the row, with the token cache that was there before."""
-    logger.error("an account keeps its old token cache: %s", error)
+def _save_without_cache(turn: Turn, error: RowTooLarge, app: Services) -> Account | StoreError:
+    """Saves the rest of the row, with the token cache that was there before."""
+    logger.error("an account keeps its old token cache: %s", error.reason)
     before = turn.before
     kept = replace(turn.after, sealed_cache=before.sealed_cache, cache_version=before.cache_version)
     return app.store.save_many([kept])[0]

@@ -15,7 +15,7 @@ from shared.errors import Conflict, StoreError
 from timer_worker import notifications
 from timer_worker.batch import Batch
 from timer_worker.progress import Progress
-from timer_worker.saving import saved
+from timer_worker.saving import save_turns
 from timer_worker.tasks import Task
 from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_that_failed
 
@@ -228,7 +228,7 @@ class SlotRun:
             else:
                 remaining.append(turn)
         set_aside = []
-        for turn, result in zip(remaining, saved(remaining, self._app), strict=True):
+        for turn, result in zip(remaining, save_turns(remaining, self._app), strict=True):
             if isinstance(result, Conflict):
                 self._progress.count(replace(turn, verdict=Verdict(Outcome.CONFLICT)))
             elif isinstance(result, StoreError):

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.accounts import Account, Failure, Outcome, Verdict
+from shared.accounts import MOST_JSON_BYTES, Account, Failure, Outcome, Verdict
 from shared.clients.graph import answer_challenge
 from shared.errors import GraphError
 from shared.identity.access import LEASE
 from shared.services import Services
-from shared.store.protocol import MOST_JSON_BYTES
 from timer_worker.tasks import Task, bare
 
 logger = logging.getLogger(__name__)

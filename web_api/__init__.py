@@ -1,1 +1,1 @@
-"""The API for clients that bring a bearer token: on-behalf-of in, Microsoft Graph out."""
+"""The API for clients with a bearer token. It calls Microsoft Graph on behalf of the token's person."""

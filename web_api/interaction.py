@@ -1,4 +1,4 @@
-"""What the API answers when only the person can help: which bearer challenge makes the client ask them."""
+"""The API's answer when only the person can help: a bearer challenge that tells the client what to ask them for."""
 
 from shared.error_codes import explain
 from shared.errors import BearerRefused, SignInRequired
@@ -9,10 +9,12 @@ from shared.settings import Settings
 def interaction_refusal(error: SignInRequired, settings: Settings) -> BearerRefused:
     """The refusal whose challenge tells the client how to ask the person.
 
-    A claims challenge is passed on as it came: 401 `insufficient_claims`. The client signs the person in with it and
-    calls again. Without claims, the code's row in shared/error_codes.py decides: 403 `insufficient_scope` names the
-    scope `.default`, which asks for consent to all that this app needs; 401 `insufficient_user_authentication` has
-    `max_age=0` (RFC 9470, 3); 401 `invalid_token` rejects the token, or the person behind it.
+    With claims: 401 `insufficient_claims`, which passes the claims challenge on unchanged. The client signs the person
+    in with it and calls again. Without claims, the code's row in shared/error_codes.py decides:
+
+    - 403 `insufficient_scope` names the scope `.default`, which asks for consent to everything that this app needs;
+    - 401 `insufficient_user_authentication` has `max_age=0` (RFC 9470, 3);
+    - 401 `invalid_token` rejects the token, or the person behind it.
     """
     meaning = explain(error.code)
     words = f"{meaning.happened} {meaning.remedy}"

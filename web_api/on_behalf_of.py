@@ -1,4 +1,4 @@
-"""A token for Graph in the caller's name: the stored one when it is usable, else by exchange of the caller's own."""
+"""Acquires a Graph token for the caller: from what is stored, else in exchange for the caller's own token."""
 
 from shared.accounts import Account
 from shared.errors import NotSignedIn, SignInRequired, Unreadable
@@ -6,14 +6,19 @@ from shared.identity import Caller, SignedIn
 from shared.services import Services
 
 
-def token_for(caller: Caller, app: Services, *, claims: str = "") -> tuple[str, Account | None]:
-    """An access token for Graph, and the caller's row; None when they withdrew meanwhile.
+def acquire_token(caller: Caller, app: Services, *, claims: str = "") -> tuple[str, Account | None]:
+    """Acquires an access token for Graph and saves what was learnt.
+
+    An account that is set aside is not tried: the caller's own token may be newer than what is stored.
 
     Args:
-        claims: a claims challenge of Graph.
+        claims: a claims challenge of Graph, or "".
+
+    Returns:
+        The token, and the caller's account; None for the account when they withdrew meanwhile.
 
     Raises:
-        SignInRequired: neither what is stored nor what the caller sent is good enough.
+        SignInRequired: neither the stored sign-in nor the caller's token is good enough.
         Misconfigured, TryLater, StoreError, SignInFailed.
     """
     known = app.store.get(caller.person.account_id)
@@ -21,15 +26,15 @@ def token_for(caller: Caller, app: Services, *, claims: str = "") -> tuple[str, 
         try:
             return app.access.acquire_token(known, claims=claims), known
         except (SignInRequired, Unreadable, NotSignedIn):
-            known = app.store.get(caller.person.account_id)  # what was learnt has been written down
-            if known is None:  # they withdrew while this call was on its way: nothing is stored again
+            known = app.store.get(caller.person.account_id)  # it holds what was just learnt
+            if known is None:  # they withdrew during this call: store nothing
                 return _exchange(caller, app, claims)[0], None
     token, signed_in = _exchange(caller, app, claims)
     return token, app.enrolment.save_exchange(signed_in, known)
 
 
 def _exchange(caller: Caller, app: Services, claims: str) -> tuple[str, SignedIn]:
-    """A token for Graph in exchange for the caller's, and what to store. Raises what token_for raises."""
+    """Exchanges the caller's token. Returns a token for Graph, and what to store. Raises as `acquire_token` does."""
     exchanged = app.identity.exchange_token(caller.person, caller.token, claims=claims)
     if exchanged.signed_in is None:
         raise exchanged.acquired.error()

@@ -1,4 +1,4 @@
-"""The caller's profile from Microsoft Graph; and their withdrawal."""
+"""Reads the caller's profile from Microsoft Graph, and ends their background work."""
 
 import contextlib
 import logging
@@ -10,13 +10,16 @@ from shared.errors import Conflict, GraphError, SignInRequired
 from shared.identity import Caller
 from shared.services import Services
 from web_api.interaction import interaction_refusal
-from web_api.on_behalf_of import token_for
+from web_api.on_behalf_of import acquire_token
 
 logger = logging.getLogger(__name__)
 
 
-def of(caller: Caller, app: Services) -> dict[str, Any]:
-    """`profile` as Graph gives it, and `background`: what is done for them while they are away.
+def read_profile(caller: Caller, app: Services) -> dict[str, Any]:
+    """Reads the caller's profile, and enrols a caller who is new.
+
+    Returns:
+        `profile`: Graph's fields (PROFILE_FIELDS). `background`: the state of their background work.
 
     Raises:
         BearerRefused: only the person can help; the challenge says how.
@@ -24,7 +27,7 @@ def of(caller: Caller, app: Services) -> dict[str, Any]:
     """
 
     def ask(claims: str) -> tuple[dict[str, Any], Account | None]:
-        token, account = token_for(caller, app, claims=claims)
+        token, account = acquire_token(caller, app, claims=claims)
         return app.graph(token).me(), account
 
     try:
@@ -34,20 +37,21 @@ def of(caller: Caller, app: Services) -> dict[str, Any]:
     except GraphError as error:
         if not error.claims:
             raise
-        # Graph wants more than a renewed token can say: the person must sign in with these claims.
+        # Graph repeated its challenge to a renewed token: the person must sign in with these claims.
         required = SignInRequired("interaction_required", claims=error.claims)
         raise interaction_refusal(required, app.settings) from error
     return {"profile": profile, "background": _background(account)}
 
 
 def withdraw(caller: Caller, app: Services) -> None:
-    """Deletes the caller's row: no background work, no session, no token is left. Raises StoreUnavailable."""
-    with contextlib.suppress(Conflict):  # another call of theirs was faster: it is gone
+    """Deletes the caller's row, and with it their tokens, sessions and background work. Raises StoreUnavailable."""
+    with contextlib.suppress(Conflict):  # another call of theirs was faster: the row is gone
         if app.store.delete(caller.person.account_id):
             logger.info("a person withdrew by the API")
 
 
 def _background(account: Account | None) -> dict[str, Any]:
+    """The state of an account, as the API tells it; None is the account of somebody who withdrew."""
     if account is None:
         return {"state": "withdrawn"}
     swept = account.last_swept_at

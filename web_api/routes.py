@@ -13,20 +13,20 @@ blueprint = func.Blueprint()
 
 @blueprint.function_name("api_profile")
 @blueprint.route("api/profile", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-@cors.shared_with_listed
+@cors.allow_listed_origins
 @handle_errors
 def read(req: func.HttpRequest) -> func.HttpResponse:
-    """The caller's Graph profile, and how their background work stands."""
+    """The caller's Graph profile, and the state of their background work."""
     app = services()
-    return responses.as_json(profile.of(require_caller(req, app), app))
+    return responses.as_json(profile.read_profile(require_caller(req, app), app))
 
 
 @blueprint.function_name("api_profile_delete")
 @blueprint.route("api/profile", methods=["DELETE"], auth_level=func.AuthLevel.ANONYMOUS)
-@cors.shared_with_listed
+@cors.allow_listed_origins
 @handle_errors
 def delete(req: func.HttpRequest) -> func.HttpResponse:
-    """Ends the caller's background work and every session of theirs. The same answer when there was nothing to end."""
+    """Ends the caller's background work and all their sessions; 204 too when there was nothing to end."""
     app = services()
     profile.withdraw(require_caller(req, app), app)
     return responses.nothing()
@@ -36,5 +36,5 @@ def delete(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("api/profile", methods=["OPTIONS"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def preflight(req: func.HttpRequest) -> func.HttpResponse:
-    """A browser asks for a script of another origin whether it may call."""
+    """Answers a browser that asks whether a script of another origin may call."""
     return responses.nothing(headers=cors.preflight_headers(req, services()))

@@ -2,6 +2,7 @@
 
 from shared.accounts.model import (
     EPOCH,
+    MOST_JSON_BYTES,
     SLOTS,
     Account,
     Attempt,
@@ -18,6 +19,7 @@ from shared.accounts.outcomes import Outcome, Verdict
 
 __all__ = [
     "EPOCH",
+    "MOST_JSON_BYTES",
     "SLOTS",
     "Account",
     "Attempt",

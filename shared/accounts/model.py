@@ -12,6 +12,7 @@ from typing import Any
 from shared.accounts.outcomes import Outcome
 
 SLOTS = 16
+MOST_JSON_BYTES = 32 * 1024  # of `task_state`, and of `extra`, as JSON in ASCII: whatever the store
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -1,5 +1,8 @@
 """Makes clients of the storage account: of its tables, and of its queues."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import requests
 from azure.core.credentials import TokenCredential
 from azure.core.pipeline.transport import RequestsTransport
@@ -11,8 +14,15 @@ from urllib3 import Retry
 
 from shared import telemetry
 from shared.settings import Settings
-from shared.store.tables import CLIENT_OPTIONS
 
+CLIENT_OPTIONS: Mapping[str, Any] = {
+    "retry_total": 3,
+    "retry_backoff_factor": 0.2,
+    "retry_backoff_max": 2,
+    "connection_timeout": 5,
+    "read_timeout": 15,
+    "logging_enable": False,
+}
 _AZURITE = (
     "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;"
     "AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==;"

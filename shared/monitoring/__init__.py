@@ -1,1 +1,1 @@
-"""Does the app do its work: readiness, the timer's heartbeat, and counts of accounts."""
+"""Is the app working: readiness, the timer's heartbeat, and counts of accounts."""

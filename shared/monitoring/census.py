@@ -1,4 +1,4 @@
-"""Counts of everybody, at most once an interval: Table Storage counts nothing, so that each count is a scan."""
+"""Counts all accounts, at most once per INTERVAL: Table Storage can't count, so each count is a scan."""
 
 import logging
 import threading
@@ -16,14 +16,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """A count, and as of when."""
+    """A count, and the time it was taken."""
 
     headcount: Headcount
     at: datetime
 
 
 class Census:
-    """The latest count of one store, renewed in a thread of its own so that no request waits long for it."""
+    """Keeps the latest count of one store. Its own thread counts, so that no request waits long.
+
+    Args:
+        patience: seconds that a request waits for a count under way.
+    """
 
     def __init__(self, store: AccountStore, *, patience: float = _PATIENCE_SECONDS) -> None:
         self._store = store
@@ -35,7 +39,7 @@ class Census:
         self._failure: StoreError | None = None
 
     def latest(self, now: datetime, overdue_before: datetime) -> Counted | None:
-        """The latest count: older than INTERVAL only while the next is under way; None while the first takes long."""
+        """Starts a count when INTERVAL has passed. Gives the latest finished count; None while there is none."""
         with self._lock:
             if self._began is None or now - self._began >= INTERVAL:
                 self._began = now
@@ -51,7 +55,7 @@ class Census:
 
     def _count(self, now: datetime, overdue_before: datetime) -> None:
         try:
-            self._latest = Counted(self._store.counted(overdue_before), now)
+            self._latest = Counted(self._store.count_accounts(overdue_before), now)
         except StoreError as error:
             self._failure = error
             self._began = None

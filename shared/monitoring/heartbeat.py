@@ -1,5 +1,5 @@
-"""Does the timer run, and do sweeps come to an end? Told by the slots: none that is looked after is overdue by more
-than a few ticks; and where one is, by the latest sweep's record."""
+"""Does the timer run, and do sweeps finish? A slot that is overdue by more than a few ticks says no, unless the latest
+sweep's record says otherwise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,11 @@ class Heartbeat:
     """Whether sweeps happen.
 
     Attributes:
-        state: `waiting` when nothing was ever swept and nobody ever signed in; `behind` when a slot is overdue though
-            sweeps come by: somebody can't be acted for, or there is more to do than is done.
-        late: how far the most overdue slot is behind.
-        stopped: why the latest sweep ended early, or "".
+        state: `beating` when no slot is overdue by more than PATIENCE ticks. `waiting` when nobody ever signed in and
+            nothing was ever swept. `behind` when a slot is overdue although sweeps run: an account can't be acted for,
+            or there is more to do than sweeps manage. `missing` when a slot is overdue and no sweep ran lately.
+        late: how long the most overdue slot has been due.
+        stopped: of a slot that is `behind`: why the latest sweep ended early, or "".
     """
 
     state: Literal["beating", "waiting", "behind", "missing"]
@@ -28,10 +29,11 @@ class Heartbeat:
 
 
 def heartbeat(slots: Sequence[Slot], sweeps: Sequence[SweepRecord], now: datetime, tick: timedelta) -> Heartbeat:
-    """By the slots that were ever written: a sweep's claim, or a sign-in, writes one.
+    """Judges by the slots that were ever written: a sign-in or a sweep's claim writes them.
 
     Args:
-        sweeps: the latest first; more than one are not looked at.
+        sweeps: newest first; only the first is looked at.
+        tick: the longest time between two runs of the timer.
     """
     known = [slot.overdue_from for slot in slots if slot.etag]
     if not known:

@@ -1,4 +1,4 @@
-"""Can this instance do its work? Storage and authority answer, and sweeps happen. For monitors, by GET /readyz."""
+"""Can this instance do its work: do storage and authority answer, do sweeps happen? For monitors, at GET /readyz."""
 
 import functools
 import json
@@ -23,20 +23,20 @@ _HOST_JSON = Path(__file__).parents[2] / "host.json"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. `detail` names the trouble in a word or two, never an address or a secret."""
+    """The result of one check. `detail` names the trouble in a word or two, never an address or a secret."""
 
     ok: bool
     detail: str = ""
 
 
 class Readiness:
-    """Looks at what this instance depends on.
+    """Checks what this instance depends on.
 
-    Each check has one thread: when a service hangs, further requests don't pile up behind it.
+    Each check has one thread, so that requests don't pile up behind a service that hangs.
 
     Args:
-        discovery_url: of the authority.
-        seconds: a check that has no answer by then has failed.
+        discovery_url: the authority's discovery document.
+        seconds: a check without an answer by then has failed.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Readiness:
             threads.shutdown()
 
     def _ask(self, name: str, check: Callable[[], dict[str, Check]]) -> Future[dict[str, Check]]:
-        """One question at a time: who comes meanwhile waits for the same answer."""
+        """Starts a check, or joins the one under way: there is one at a time."""
         known = self._asked.get(name)
         if known is None or known.done():
             known = self._asked[name] = self._threads[name].submit(check)
@@ -92,7 +92,7 @@ class Readiness:
     def _heartbeat(self) -> Check:
         beat = heartbeat(self._store.slots(), self._store.recent_sweeps(1), self._now(), self._tick)
         if beat.state == "missing":
-            return Check(ok=False, detail=f"no sweep for {_minutes(beat.late)} minutes")
+            return Check(ok=False, detail=f"no sweep for {beat.late // timedelta(minutes=1)} minutes")
         return Check(ok=True, detail=beat.stopped or beat.state)
 
     def _authority(self) -> dict[str, Check]:
@@ -127,10 +127,6 @@ def most_messages_at_a_time() -> int:
 
 
 def as_json(checks: dict[str, Check]) -> dict[str, Any]:
-    """What /readyz answers."""
+    """The answer of /readyz: `ready`, and each check by name with `ok` and `detail`."""
     shown = {name: {"ok": check.ok, "detail": check.detail} for name, check in sorted(checks.items())}
     return {"ready": all(check.ok for check in checks.values()), "checks": shown}
-
-
-def _minutes(late: timedelta) -> int:
-    return int(late.total_seconds() // 60)

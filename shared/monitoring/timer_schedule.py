@@ -12,7 +12,8 @@ _DAY_SECONDS = 86_400
 def longest_gap(schedule: str) -> timedelta:
     """The longest time between two ticks, rounded up where it depends on the calendar.
 
-    A day, when the schedule can't be read: the Functions host is the judge of it, not this page.
+    A schedule that can't be read counts as daily: the Functions host refuses bad schedules, not this module. Fields:
+    "Timer trigger for Azure Functions", NCRONTAB expressions.
     """
     fields = schedule.split()
     try:
@@ -27,7 +28,7 @@ def longest_gap(schedule: str) -> timedelta:
 
 
 def _values(text: str, top: int) -> list[int]:
-    """`*`, `7`, `1-5`, `*/5`, `10-50/10`, and lists of these. Raises ValueError."""
+    """The values of one field, sorted: of `*`, `7`, `1-5`, `*/5`, `10-50/10`, and lists of these. Raises ValueError."""
     found: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")
@@ -40,7 +41,7 @@ def _values(text: str, top: int) -> list[int]:
 
 
 def _days_between(day_of_month: str, month: str, day_of_week: str) -> int:
-    """At most so many days lie between two days with ticks."""
+    """The most days between two days with ticks. Raises ValueError, IndexError."""
     if month != "*":
         return 366
     if day_of_month != "*":

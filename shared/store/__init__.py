@@ -1,12 +1,12 @@
 """Where accounts are kept: a narrow protocol, the real store on Azure Table Storage, and one in memory.
 
-Both stores pass one contract suite (tests/shared/test_store_contract.py). Absent is not broken: no row is `None`,
+Both stores pass one contract suite (tests/shared/test_store_contract.py). An account that isn't there is `None`;
 trouble raises `StoreError`.
 """
 
 from shared.store.memory import MemoryAccountStore
 from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, Slot, SweepRecord
-from shared.store.table import TableAccountStore
+from shared.store.tables import TableAccountStore
 
 __all__ = [
     "AccountPage",

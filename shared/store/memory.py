@@ -1,6 +1,7 @@
 """An account store in memory: for tests of what stands on a store, and the model of the contract."""
 
 import itertools
+import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,12 +10,14 @@ from datetime import datetime
 
 from shared.accounts import EPOCH, Account, State, all_slots
 from shared.errors import Conflict, StoreError
-from shared.store.protocol import ROWS_A_PAGE, AccountPage, Headcount, Slot, SweepRecord
-from shared.store.rows import from_entity, summary, to_entity
+from shared.store.checks import json_text, mended
+from shared.store.protocol import AccountPage, Headcount, Slot, SweepRecord, summary_of
+
+_ACCOUNTS_PER_PAGE = 100
 
 
 class MemoryAccountStore:
-    """`AccountStore` in a dict. Rows go through the same conversion as the real ones, so the same limits hold."""
+    """`AccountStore` in a dict."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -30,16 +33,18 @@ class MemoryAccountStore:
 
     def save(self, account: Account) -> Account:
         """See AccountStore."""
-        entity = to_entity(account)
+        account = mended(account)
+        texts = [json_text("TaskState", account.task_state), json_text("extra", account.extra)]
+        task_state, extra = (json.loads(text) for text in texts)  # copies: nobody else changes what is stored
         with self._lock:
             self._expect(account)
-            saved = from_entity(entity, self._etag())
+            saved = replace(account, task_state=task_state, extra=extra, etag=self._etag())
             self._accounts[account.account_id] = saved
             return saved
 
     def save_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
         """See AccountStore."""
-        return [_tried(self.save, account) for account in accounts]
+        return [_try(self.save, account) for account in accounts]
 
     def touch(self, account: Account) -> Account:
         """See AccountStore."""
@@ -60,7 +65,7 @@ class MemoryAccountStore:
 
     def touch_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
         """See AccountStore."""
-        return [_tried(self.touch, account) for account in accounts]
+        return [_try(self.touch, account) for account in accounts]
 
     def delete(self, account_id: str, *, etag: str | None = None) -> bool:
         """See AccountStore."""
@@ -77,8 +82,8 @@ class MemoryAccountStore:
         """See AccountStore."""
         with self._lock:
             found = [each for each in self._accounts.values() if each.slot == slot and each.due_at <= now]
-        for start in range(0, len(found), ROWS_A_PAGE):
-            yield found[start : start + ROWS_A_PAGE]
+        for start in range(0, len(found), _ACCOUNTS_PER_PAGE):
+            yield found[start : start + _ACCOUNTS_PER_PAGE]
 
     def earliest_due(self, slot: str, before: datetime) -> datetime | None:
         """See AccountStore."""
@@ -117,7 +122,7 @@ class MemoryAccountStore:
         with self._lock:
             return sorted(self._sweeps, key=lambda each: each.started_at, reverse=True)[:most]
 
-    def listed(
+    def list_accounts(
         self,
         *,
         state: State | None = None,
@@ -130,7 +135,7 @@ class MemoryAccountStore:
         with self._lock:
             known = sorted(self._accounts.values(), key=lambda each: (each.slot, each.account_id))
         found = [
-            summary(to_entity(each))
+            summary_of(each)
             for each in known
             if state in (None, each.state)
             and each.username.casefold().startswith(username.casefold())
@@ -140,7 +145,7 @@ class MemoryAccountStore:
         end = start + most
         return AccountPage(tuple(found[start:end]), str(end) if end < len(found) else "")
 
-    def counted(self, overdue_before: datetime) -> Headcount:
+    def count_accounts(self, overdue_before: datetime) -> Headcount:
         """See AccountStore."""
         with self._lock:
             known = list(self._accounts.values())
@@ -157,7 +162,7 @@ class MemoryAccountStore:
         return f'W/"{next(self._versions)}"'
 
 
-def _tried(write: Callable[[Account], Account], account: Account) -> Account | StoreError:
+def _try(write: Callable[[Account], Account], account: Account) -> Account | StoreError:
     try:
         return write(account)
     except StoreError as error:

@@ -1,33 +1,29 @@
 """What an account store can do.
 
 Every write of an account names the ETag that the account was read with (`Account.etag`); `None` means "must not exist
-yet".
+yet". A write whose answer was lost on the way is not a conflict: the store finds out whether it was committed.
 
 The hint protocol, which loses nobody: who makes an account due earlier saves the account *first* and then calls
 `lower_hint`, which always writes, so that the hint's ETag moves. A sweep claims a slot with the ETag that it read,
-scans, saves, reads the earliest `DueAt` again and finishes with the ETag of its claim; when that has moved, somebody
+scans, saves, reads the earliest due time again and finishes with the ETag of its claim; when that has moved, somebody
 lowered the hint: it stays as it is.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Protocol
 
 from shared.accounts import Account, Failure, Source, State
 from shared.errors import StoreError
 
-MOST_CACHE_BYTES = 880 * 1024  # a row takes 1 MiB, and both JSON texts twice their bytes (a table's text is UTF-16)
-MOST_JSON_BYTES = 32 * 1024
-ROWS_A_PAGE = 100  # of a scan, as many as a transaction takes: what a sweep holds in memory at once, a slot
-
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One row of the table Slots.
+    """The hint of one slot.
 
     Attributes:
-        next_due_at: a lower bound of `DueAt` over the accounts in this slot.
+        next_due_at: a lower bound of the due times of the accounts in this slot.
         etag: of the row; None when the slot has no row yet (then it counts as due).
         claimed_until: when the first of the claims since a sweep last finished here runs out; None when none is open.
     """
@@ -46,7 +42,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SweepRecord:
-    """What one sweep did: one row of the table Sweeps.
+    """What one sweep did.
 
     Attributes:
         counts: people by outcome, and `deleted`.
@@ -69,7 +65,7 @@ class SweepRecord:
 
     @property
     def rate(self) -> float:
-        """People a second."""
+        """People per second."""
         return self.people / self.seconds if self.seconds else 0.0
 
 
@@ -86,6 +82,11 @@ class AccountSummary:
     last_activity: datetime
     last_swept_at: datetime | None
     failure: Failure | None
+
+
+def summary_of(account: Account) -> AccountSummary:
+    """What a list shows of this account."""
+    return AccountSummary(**{each.name: getattr(account, each.name) for each in fields(AccountSummary)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,57 +117,59 @@ class Headcount:
 class AccountStore(Protocol):
     """Accounts, the slots' hints, and the record of sweeps.
 
-    All methods raise `StoreUnavailable` when the storage can't be reached or refuses.
+    All methods raise `StoreUnavailable` when the storage can't be reached or refuses us.
     """
 
     def get(self, account_id: str) -> Account | None:
-        """The account, or None when there is none."""
+        """Returns the account, or None when there is none."""
         ...
 
     def save(self, account: Account) -> Account:
-        """Writes the whole account: activity and token cache in one write. Gives it back with its new ETag.
+        """Writes the whole account: activity and token cache in one write. Returns it as it is stored, with its new
+        ETag. U+FFFD takes the place of characters that UTF-8 can't hold.
 
         Raises:
             Conflict: the row changed, appeared or vanished since `account.etag`.
-            RowTooLarge: the stored row is untouched.
+            RowRefused, RowTooLarge: the storage will never take this account as it is. The stored row is untouched.
         """
         ...
 
     def save_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
-        """`save` for accounts of one slot, in as few transactions as fit; one result an account, in order."""
+        """Does `save` for accounts of one slot, in as few writes as fit; one result per account, in order. Whatever is
+        wrong with one account is that account's result and costs nobody else's write."""
         ...
 
     def touch(self, account: Account) -> Account:
-        """Writes LastActivity, DueAt and the lease only. Raises Conflict."""
+        """Writes last activity, due time and lease only. Raises Conflict."""
         ...
 
     def touch_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
-        """`touch` for accounts of one slot, in as few transactions as fit; one result an account, in order."""
+        """Does `touch` for accounts of one slot, in as few writes as fit; one result per account, in order."""
         ...
 
     def delete(self, account_id: str, *, etag: str | None = None) -> bool:
-        """Removes the row (if it is still as `etag` says); False when there was none. Raises Conflict."""
+        """Removes the row (if it is still as `etag` says); returns False when there is none. Raises Conflict."""
         ...
 
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
-        """Pages of the accounts in `slot` that are due."""
+        """Yields pages of the accounts in `slot` that are due."""
         ...
 
     def earliest_due(self, slot: str, before: datetime) -> datetime | None:
-        """The smallest `DueAt` in `slot` that lies before `before`."""
+        """Returns the smallest due time in `slot` that lies before `before`."""
         ...
 
     def slots(self) -> list[Slot]:
-        """All slots, by one small read."""
+        """Returns all slots, by one small read."""
         ...
 
     def lower_hint(self, slot: str, due_at: datetime) -> None:
-        """After an account became due at `due_at`: lowers the slot's hint, and writes it in any case."""
+        """Lowers the slot's hint after an account became due at `due_at`; writes it even when it is low enough."""
         ...
 
     def set_hint(self, slot: Slot, next_due_at: datetime, *, claimed_until: datetime | None = None) -> Slot | None:
         """Moves the hint of a slot that is still as `slot.etag` says: claims it (`claimed_until`: see Slot), or
-        finishes. None: somebody was faster."""
+        finishes. Returns None when somebody was faster."""
         ...
 
     def record_sweep(self, record: SweepRecord) -> None:
@@ -174,10 +177,10 @@ class AccountStore(Protocol):
         ...
 
     def recent_sweeps(self, most: int) -> list[SweepRecord]:
-        """What the last sweeps did, newest first."""
+        """Returns what the last sweeps did, newest first."""
         ...
 
-    def listed(
+    def list_accounts(
         self,
         *,
         state: State | None = None,
@@ -186,8 +189,8 @@ class AccountStore(Protocol):
         cursor: str = "",
         most: int = 50,
     ) -> AccountPage:
-        """Accounts in no order that means anything: all, or those in one state, whose username begins with `username`
-        (any case), who were due before a time.
+        """Returns accounts in no order that means anything: all, or those in one state, whose username begins with
+        `username` (any case), who were due before a time.
 
         A page has about `most` of them, and may have fewer, or none, before the end: it is a scan, cut into requests.
 
@@ -196,6 +199,6 @@ class AccountStore(Protocol):
         """
         ...
 
-    def counted(self, overdue_before: datetime) -> Headcount:
-        """Counts everybody: a scan over keys, states and due times. Table Storage counts nothing itself."""
+    def count_accounts(self, overdue_before: datetime) -> Headcount:
+        """Counts everybody. It may be a scan: not for every request."""
         ...

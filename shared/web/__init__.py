@@ -1,1 +1,1 @@
-"""HTTP in and out, for every blueprint: requests, responses, pages, errors as answers."""
+"""HTTP for every blueprint: reads requests, builds responses and pages, and answers errors."""

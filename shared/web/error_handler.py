@@ -1,5 +1,5 @@
-"""This app's errors as answers: a page with the button that helps most for browsers, problem details for others, and
-one line in the log."""
+"""Answers this app's errors, and logs each in one line. Browsers get a page with the button that helps most; other
+clients get problem details (RFC 9457)."""
 
 import functools
 import logging
@@ -44,14 +44,14 @@ Handler = Callable[[func.HttpRequest], func.HttpResponse]
 
 
 class _Failed(RequestRefused):
-    """Something behind the request failed; the request itself was good."""
+    """The request was good, but something behind it failed."""
 
     status = 500
     title = "This didn't work"
 
 
 def handle_errors(handler: Handler) -> Handler:
-    """Answers this app's errors with a page for browsers and problem+json for others. Other errors pass."""
+    """Answers an UnderstudyError with a page or problem details; any other error passes. Refuses oversized requests."""
 
     @functools.wraps(handler)
     def answer(req: func.HttpRequest) -> func.HttpResponse:
@@ -81,7 +81,7 @@ def _answer_error(req: func.HttpRequest, error: UnderstudyError) -> func.HttpRes
     )
     headers = {}
     if refusal.status == 503:
-        asked = getattr(error, "retry_after", None)  # by the service behind us
+        asked = getattr(error, "retry_after", None)  # how long the service behind us asked to wait
         headers["Retry-After"] = str(_TRY_AGAIN_SECONDS if asked is None else math.ceil(asked))
     if isinstance(refusal, BearerRefused):
         headers["WWW-Authenticate"] = refusal.challenge
@@ -101,7 +101,7 @@ def _answer_error(req: func.HttpRequest, error: UnderstudyError) -> func.HttpRes
 def _error_page(
     req: func.HttpRequest, error: UnderstudyError, refusal: RequestRefused, reference: str, headers: Mapping[str, str]
 ) -> func.HttpResponse:
-    """With the button that helps most: for somebody who must sign in, the sign-in that leads back here."""
+    """The page of an error. For a person who must sign in, its button starts that sign-in and leads back here."""
     advice = advice_for(refusal)
     path = advice.path
     if refusal.status == 401:
@@ -123,7 +123,7 @@ def _error_page(
 
 
 def refusal_of(error: UnderstudyError) -> RequestRefused:
-    """How the person is told what went wrong, by the nearest class in _REFUSALS."""
+    """The answer to an error, made by the nearest of its classes in _REFUSALS."""
     kind = next(each for each in type(error).__mro__ if each in _REFUSALS)
     return _REFUSALS[kind](error)
 
@@ -146,13 +146,15 @@ def _misconfigured(error: Misconfigured) -> RequestRefused:
 def _graph_failed(error: GraphError) -> RequestRefused:
     code = f"graph_{error.status}"
     if 400 <= error.status < 500 and error.status != 429:
-        detail = "Microsoft Graph refuses this to the app. Trying again does not help: ask whoever runs this app."
-        return _Failed(detail, code=code, title="Microsoft Graph said no", status=502)
+        detail = (
+            "Microsoft Graph doesn't allow this app to do that. Trying again won't help: ask whoever runs this app."
+        )
+        return _Failed(detail, code=code, title="Microsoft Graph refused this", status=502)
     return _try_later(code)
 
 
 def _try_later(code: str) -> RequestRefused:
-    detail = "A service this app needs does not answer as it should. Nothing is lost; try again in a moment."
+    detail = "A service that this app needs isn't working properly. Nothing is lost; try again in a moment."
     return _Failed(detail, code=code, title="Please try again in a moment", status=503)
 
 
@@ -161,7 +163,7 @@ _REFUSALS: Mapping[type, Callable[[Any], RequestRefused]] = {
     SignInRequired: _sign_in_required,
     Misconfigured: _misconfigured,
     Unreadable: lambda _: _Failed(
-        "Your stored sign-in can't be opened at present. Sign in again to renew it.", code="unreadable"
+        "Your stored sign-in can't be opened right now. Sign in again to renew it.", code="unreadable"
     ),
     TokenError: lambda _: _try_later("identity_provider"),
     StoreError: lambda _: _try_later("storage"),

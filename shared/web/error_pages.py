@@ -1,4 +1,4 @@
-"""The pages that a browser shows for errors: what happened, what to do, and the button that helps most."""
+"""The words of error pages: what happened, what to do, and the button that helps most."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from shared.error_codes import explain
 from shared.errors import RequestRefused, SignInFailed
 
-_HOME = "To the first page"
+_HOME = "Go to the first page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +37,22 @@ _NEEDS_ADMINISTRATOR = Advice(
     "In your organisation only an administrator can grant the permissions that this app asks for.",
     (
         "Ask your administrator to grant this app consent for your organisation, and quote the reference below.",
-        "Sign in when they have done it.",
+        "Sign in once they have done so.",
     ),
 )
 _FOREIGN_TENANT = Advice(
     "Your organisation can't use this app",
-    "You signed in with an account of an organisation that is not among those that may use this app.",
+    "You signed in with an account of an organisation that may not use this app.",
     (
         "If you have an account in another organisation, sign in with that one.",
-        "Otherwise ask whoever runs this app to admit your organisation.",
+        "Otherwise ask whoever runs this app to let your organisation use it.",
     ),
     "Use another account",
     "/signin?prompt=select_account",
 )
 _NO_FLOW = Advice(
     "This sign-in can't be finished here",
-    "It began in another browser, or more than ten minutes ago, or this browser keeps no cookies.",
+    "It began in another browser or more than ten minutes ago, or this browser doesn't keep cookies.",
     (
         "Start again, and finish within ten minutes in the same browser.",
         "If it happens again, allow cookies for this site.",
@@ -62,8 +62,8 @@ _NO_FLOW = Advice(
 )
 _EXPIRED = Advice(
     "This sign-in has expired",
-    "It took too long to come back to us, or its link was used already.",
-    ("Start again. You don't have to hurry: ten minutes are allowed.",),
+    "It took too long, or its link was used already.",
+    ("Start again. You have ten minutes.",),
     "Start again",
     "/signin",
 )
@@ -83,12 +83,12 @@ _NOT_SIGNED_IN = Advice(
 )
 _NOT_OPERATOR = Advice(
     "This page is for operators",
-    "Your account doesn't have the role that lets you see everybody's state.",
+    "Your account doesn't have the role that lets you see other people's accounts.",
     (
         "If you need it, ask your administrator to assign it to you.",
-        "Then sign in again: that is when your roles are read.",
+        "Then sign in again: the app reads your roles when you sign in.",
     ),
-    "To your own page",
+    "Go to your own page",
 )
 
 PAGES: Mapping[str, Advice] = {
@@ -109,7 +109,7 @@ PAGES: Mapping[str, Advice] = {
 
 
 def advice_for(problem: RequestRefused) -> Advice:
-    """The page for a refused request: its code's own page, else a general one with the error's words."""
+    """The page for a refused request: that of its code, else a general one with the error's words."""
     if isinstance(problem, SignInFailed) and problem.status == 503:
         return _UNREACHABLE
     page = explain(problem.code).page or problem.code

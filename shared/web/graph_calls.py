@@ -1,4 +1,4 @@
-"""Graph calls with a token of the person who is here."""
+"""Calls Graph with a token of the person at this browser."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,14 +14,15 @@ T = TypeVar("T")
 def call_graph(
     account: Account, app: Services, question: Callable[[Graph], T], *, at_most: timedelta | None = None
 ) -> T:
-    """The answer of Graph to `question`; a claims challenge is answered once.
+    """Acquires a token, asks Graph, and answers a claims challenge once. Returns what `question` returns.
 
     Args:
         account: as it was read for this request.
+        question: one call of Graph.
         at_most: how long Graph may take.
 
     Raises:
-        GraphError, and what Access.token raises.
+        GraphError, and whatever Access.token raises.
     """
 
     def ask(claims: str) -> T:

@@ -1,4 +1,4 @@
-"""How large a request may be. Every request of this app is small; the Functions host alone would take 100 MB."""
+"""How large a request may be. This app's requests are small; the Functions host alone would take 100 MB."""
 
 import azure.functions as func
 
@@ -12,7 +12,7 @@ LARGEST_BODY = 64 * 1024
 
 
 def refuse_oversized(req: func.HttpRequest) -> None:
-    """Before anything of a request is looked at. Raises TooLarge."""
+    """Raises TooLarge for a request over a limit. Call it before anything else reads the request."""
     headers = req.headers
     if len(req.url) > LONGEST_URL:
         raise TooLarge("The address is too long.")
@@ -21,4 +21,4 @@ def refuse_oversized(req: func.HttpRequest) -> None:
     if len(headers.get("cookie", "")) > LONGEST_COOKIES:
         raise TooLarge("There are too many cookies. Delete the cookies of this site and start again.")
     if len(req.get_body()) > LARGEST_BODY:
-        raise TooLarge("Forms of this app are a few bytes.")
+        raise TooLarge("The body is too large.")

@@ -1,4 +1,4 @@
-"""Pages for somebody who is signed in."""
+"""Pages for a signed-in person."""
 
 import hashlib
 from typing import Any
@@ -12,12 +12,13 @@ from shared.web.requests import is_operator
 
 
 def signed_in_page(template: str, session: Session, app: Services, *, here: str, **context: Any) -> func.HttpResponse:
-    """A page with the frame that layout.html draws around it; the session's cookie is renewed when it is time.
+    """A page with navigation, and a fresh session cookie when one is due.
 
     Args:
         here: the page's path, which the navigation marks.
+        context: what the template needs besides.
     """
-    # Browsers keep the photo a while: its address differs for each person and each set of sessions.
+    # Browsers cache the photo: each person, and each generation of their sessions, has its own address for it.
     photo_of = hashlib.sha256(f"{session.account_id} {session.generation}".encode()).hexdigest()[:12]
     return responses.page(
         template,

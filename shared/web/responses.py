@@ -1,4 +1,4 @@
-"""Pages, JSON, redirects and problem details (RFC 9457), all with the same security headers."""
+"""Builds responses: pages, JSON, redirects, problem details (RFC 9457). All have the same security headers."""
 
 import functools
 import json
@@ -20,12 +20,12 @@ _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",  # no-referrer makes browsers send `Origin: null` with our own forms
-    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",  # over http browsers pass over it
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",  # browsers ignore it over http
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _NO_STORE = {"Cache-Control": "no-store"}
-# Whoever signs in next in this browser sends another cookie, and doesn't get the last person's picture.
+# The next person in this browser sends another cookie, and so doesn't get the last person's picture.
 _FOR_THIS_SESSION = {"Cache-Control": "private, max-age=300", "Vary": "Cookie"}
 _FOR_EVERYBODY = {"Cache-Control": "public, max-age=3600"}
 
@@ -38,7 +38,7 @@ def page(
     headers: Mapping[str, str] | None = None,
     **context: Any,
 ) -> func.HttpResponse:
-    """An HTML page from a template: see shared/web/templating.py for its name."""
+    """An HTML page. shared/web/templating.py says where templates are."""
     body = templates().get_template(template).render(**context)
     return _response(body, status=status, mimetype="text/html", cookies=cookies, headers=headers)
 
@@ -54,7 +54,7 @@ def as_problem(problem: Mapping[str, Any], *, status: int, headers: Mapping[str,
 
 
 def as_csv(text: str, *, next_path: str = "") -> func.HttpResponse:
-    """A table for spreadsheets and scripts; where it goes on, in a Link header (RFC 8288)."""
+    """A CSV file to download. A Link header (RFC 8288) has the next page's address, unless `next_path` is ""."""
     headers = {"Content-Disposition": 'attachment; filename="accounts.csv"'}
     if next_path:
         headers["Link"] = f'<{next_path}>; rel="next"'
@@ -62,7 +62,7 @@ def as_csv(text: str, *, next_path: str = "") -> func.HttpResponse:
 
 
 def image(content: bytes, media_type: str, *, cookies: Iterable[Cookie] = ()) -> func.HttpResponse:
-    """A picture; only types that browsers don't run anything in."""
+    """A picture. Only types in which browsers run no script keep their media type."""
     allowed = (
         media_type
         if media_type in ("image/jpeg", "image/png", "image/gif", "image/webp")
@@ -78,7 +78,7 @@ def initials(name: str) -> func.HttpResponse:
 
 
 def redirect(url: str, *, cookies: Iterable[Cookie] = ()) -> func.HttpResponse:
-    """303 See Other: the browser comes with GET."""
+    """303 See Other: the browser goes to `url` with GET."""
     return _response("", status=303, cookies=cookies, headers={"Location": url})
 
 
@@ -88,12 +88,12 @@ def nothing(*, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
 
 
 def stylesheet() -> func.HttpResponse:
-    """The one stylesheet; the same for everybody."""
+    """The stylesheet of all pages, the same for everybody."""
     return _response(_static("style.css"), mimetype="text/css", headers=_FOR_EVERYBODY)
 
 
 def icon() -> func.HttpResponse:
-    """The app's sign, for the tab and the pages' head."""
+    """The app's icon, for the browser's tab and the head of each page."""
     return _response(_static("icon.svg"), mimetype="image/svg+xml", headers=_FOR_EVERYBODY)
 
 

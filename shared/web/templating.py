@@ -1,4 +1,4 @@
-"""The templates' surroundings: autoescape for every one of them, nothing undefined passes, and the words they use."""
+"""Loads the templates. All are escaped, an undefined name is an error, and the filters turn values into words."""
 
 import functools
 from pathlib import Path
@@ -15,7 +15,7 @@ _PROJECT = Path(__file__).parents[2]
 
 @functools.cache
 def templates() -> Environment:
-    """What all pages share, by name, and each blueprint's own pages, as `signin/home.html`. Read once per process."""
+    """Templates by name: shared ones as `layout.html`, a blueprint's as `signin/home.html`. Read once per process."""
     environment = Environment(
         loader=FileSystemLoader([_TEMPLATES, _PROJECT]),
         autoescape=True,
@@ -37,6 +37,6 @@ def templates() -> Environment:
 
 
 def initials_of(name: str) -> str:
-    """At most two letters for somebody without a photo; "?" for somebody without a name."""
+    """At most two letters of a name; "?" when it has none."""
     words = [word for word in name.partition("@")[0].replace(".", " ").split() if word[0].isalnum()]
     return "".join(word[0] for word in [*words[:1], *words[1:][-1:]]).upper() or "?"

@@ -1,4 +1,4 @@
-"""The outcomes of a turn in words, and whether they are good, wait for something, or need somebody."""
+"""The outcomes of a turn in words, and their kind: good, waiting for something, or trouble."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ Kind = Literal["good", "waiting", "trouble"]
 
 @dataclass(frozen=True, slots=True)
 class OutcomeWords:
-    """How pages speak of one outcome.
+    """One outcome in words.
 
     Attributes:
-        to_person: to the person themselves.
-        label: in an operator's chart.
+        kind: the colour and sign of the outcome.
+        to_person: what the person reads.
+        label: what operators read in the legend of a chart.
     """
 
     kind: Kind
@@ -26,11 +27,11 @@ class OutcomeWords:
 OUTCOME_WORDS: Mapping[Outcome, OutcomeWords] = {
     Outcome.FRESH: OutcomeWords("good", "went well", "fresh token"),
     Outcome.CACHED: OutcomeWords("good", "went well", "token still good"),
-    Outcome.TASK_FAILED: OutcomeWords("trouble", "a piece of work failed", "task failed"),
+    Outcome.TASK_FAILED: OutcomeWords("trouble", "a task failed", "task failed"),
     Outcome.SIGN_IN_REQUIRED: OutcomeWords("trouble", "you had to sign in again", "sign-in required"),
     Outcome.UNREADABLE: OutcomeWords("trouble", "your stored sign-in could not be opened", "unreadable"),
-    Outcome.MISCONFIGURED: OutcomeWords("trouble", "this app was set up wrongly", "misconfigured"),
-    Outcome.THROTTLED: OutcomeWords("waiting", "put off: the sign-in service was busy", "throttled"),
-    Outcome.UNAVAILABLE: OutcomeWords("waiting", "put off: the sign-in service did not answer", "unavailable"),
-    Outcome.CONFLICT: OutcomeWords("waiting", "put off: you were signing in", "changed meanwhile"),
+    Outcome.MISCONFIGURED: OutcomeWords("trouble", "this app is not set up correctly", "misconfigured"),
+    Outcome.THROTTLED: OutcomeWords("waiting", "postponed: the sign-in service was busy", "throttled"),
+    Outcome.UNAVAILABLE: OutcomeWords("waiting", "postponed: the sign-in service did not answer", "unavailable"),
+    Outcome.CONFLICT: OutcomeWords("waiting", "postponed: you were signing in", "changed meanwhile"),
 }

@@ -1,6 +1,6 @@
 """What common delegated permissions of Microsoft Graph allow, in plain words.
 
-Source: "Microsoft Graph permissions reference", shortened. A scope that isn't here is shown as it is.
+Source: "Microsoft Graph permissions reference", shortened. Pages show any other scope as it is.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _WORDS: Mapping[str, str] = {
     "calendars.readwrite": "read and change your calendars",
     "calendars.readwrite.shared": "read and change calendars that you can open",
     "channelmessage.read.all": "read messages in your Teams channels",
-    "channelmessage.send": "write in Teams channels as you",
+    "channelmessage.send": "post in Teams channels as you",
     "chat.read": "read your chats",
     "chat.readwrite": "read and write your chats",
     "contacts.read": "read your contacts",
@@ -36,7 +36,7 @@ _WORDS: Mapping[str, str] = {
     "notes.readwrite": "read and change your notebooks",
     "onlinemeetings.read": "read your online meetings",
     "onlinemeetings.readwrite": "read and set up your online meetings",
-    "people.read": "see whom you work with",
+    "people.read": "see who you work with",
     "presence.read": "see whether you are available",
     "presence.readwrite": "see and set whether you are available",
     "sites.read.all": "read SharePoint sites that you can open",
@@ -52,5 +52,5 @@ _WORDS: Mapping[str, str] = {
 
 
 def scope_in_words(scope: str) -> str:
-    """What this scope allows; the scope itself when nobody wrote words for it."""
+    """What a scope allows, as words after "it may"; the scope itself when it isn't in the list."""
     return _WORDS.get(scope.removeprefix("https://graph.microsoft.com/").lower(), scope)

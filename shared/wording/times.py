@@ -1,4 +1,4 @@
-"""Times and durations in words, as pages show them. All times are UTC and say so."""
+"""Times and durations in words, as pages show them. All times are in UTC and say so."""
 
 from datetime import datetime, timedelta
 
@@ -22,7 +22,7 @@ def in_words(duration: timedelta) -> str:
 
 
 def interval(duration: timedelta) -> str:
-    """What follows "every": `hour`, `2 hours`."""
+    """A duration after the word "every": `hour`, `2 hours`."""
     return in_words(duration).removeprefix("1 ")
 
 

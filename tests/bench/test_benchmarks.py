@@ -4,7 +4,6 @@ import io
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,8 @@ from bench.__main__ import BENCHMARKS
 from bench.figures import Figure
 from bench.rig import start_rig
 from localdev.progress import Progress
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 Figures = dict[str, float]
 
 # The names: whoever follows the figures over time finds them again.

@@ -11,10 +11,9 @@ import pytest
 
 import dev
 from localdev import settings_page
-from tests.conftest import ROOT
-from tests.test_packaging import matches
+from tests.support import ROOT, ignored
 
-DEPLOYED = [entry for entry in ROOT.iterdir() if entry.is_dir() and not matches(entry.name, ".funcignore")]
+DEPLOYED = [entry for entry in ROOT.iterdir() if entry.is_dir() and not ignored(entry.name, ".funcignore")]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")
 QUIET = ("debug",)

@@ -20,10 +20,10 @@ from shared.sealing import new_key
 from shared.settings import documented, load
 from shared.sweep_queue import SWEEP_SLOTS
 from tests.running_app import RunningApp
+from tests.support import ROOT
 from timer_worker.notifications import SIGN_IN_REQUIRED
 from timer_worker.tasks import TASKS
 
-ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
 FILES = sorted(file.name for file in INFRA.glob("*.bicep"))
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text("utf-8")

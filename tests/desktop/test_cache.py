@@ -14,8 +14,8 @@ import pytest
 from desktop.cache import open_cache
 from desktop.lock import FileLock, LockBusy
 from tests.desktop.desk import BEN, Desk
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 # A client that stores one account after the other.
 WRITER = """
 import sys, time

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 STAND_IN = Path(__file__).parent / "libsecret_stand_in"
 # Forty clients that start at the same moment: each opens the cache and stores an account.
 CROWD = """

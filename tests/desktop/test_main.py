@@ -5,13 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.desktop.desk import BEN, Desk
-
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
 
 
 def start(desk: Desk, *argv: str, **environ: str) -> "subprocess.Popen[str]":

@@ -11,7 +11,7 @@ import msal
 import requests
 from requests.adapters import HTTPAdapter
 
-from localdev.tenant import SampleTenant, Visitor
+from localdev.tenant import CONTOSO, SampleTenant, Visitor
 
 CALLBACK = "http://localhost:7071/signin/callback"
 ADA, BEN, GRETA, HUGO = "ada@contoso.example", "ben@contoso.example", "greta@fabrikam.example", "hugo@fabrikam.example"
@@ -93,6 +93,16 @@ class WebApp:
         """The newest refresh token in the cache."""
         found = list(self.cache.search(msal.TokenCache.CredentialType.REFRESH_TOKEN))
         return str(found[-1]["secret"])
+
+
+def desktop(tenant: SampleTenant, segment: str = CONTOSO.tid) -> Any:
+    """The desktop client on MSAL."""
+    return msal.PublicClientApplication(
+        tenant.desktop_client_id,
+        authority=tenant.authority_of(segment),
+        instance_discovery=False,
+        http_client=session(tenant),
+    )
 
 
 def answer_in(url: str) -> dict[str, str]:

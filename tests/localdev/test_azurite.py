@@ -5,8 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,8 +13,7 @@ from azure.data.tables import TableServiceClient
 from azure.storage.queue import QueueClient
 
 from localdev.azurite import Azurite, AzuriteError, PortInUse
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT, wait_until
 
 HOLDER = """
 import sys, time
@@ -106,7 +103,7 @@ def test_service_that_died_is_reported() -> None:
     """A supervisor can ask which service has ended by itself."""
     with Azurite() as azurite:
         os.kill(azurite.pids[0], signal.SIGTERM)
-        wait_until(lambda: azurite.ended() is not None)
+        wait_until(lambda: azurite.ended() is not None, "Azurite notices that a service ended")
         assert azurite.ended() == "queue"
 
 
@@ -123,18 +120,10 @@ def test_stop_twice_is_once() -> None:
 def test_services_end_when_their_parent_is_killed() -> None:
     """Even a parent that could not tidy up leaves no service behind."""
     command = [sys.executable, "-c", HOLDER]
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         ports = [int(port) for port in holder.stdout.readline().split()]
         assert len(ports) == 2
         assert all(listens(port) for port in ports)
         holder.kill()
-    wait_until(lambda: not any(listens(port) for port in ports))
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    """Returns when it has happened; gives up after ten seconds."""
-    deadline = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not any(listens(port) for port in ports), "both services end")

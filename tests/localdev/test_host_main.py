@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 import requests
 
 from tests.localdev.host_apps import HEADER, write_app
+from tests.support import wait_for_line
 
 PROJECT = Path(__file__).parents[2]
 APP = """
@@ -48,21 +48,6 @@ def start(folder: Path, *arguments: str, environment: Mapping[str, str] | None =
     )
 
 
-def read_to(process: "subprocess.Popen[str]", text: str) -> str:
-    """The output up to the line with this text. Fails when it ends before; after 30 seconds the process is killed."""
-    assert process.stdout
-    deadline = threading.Timer(30, process.kill)
-    deadline.start()
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if text in line:
-            break
-    deadline.cancel()
-    assert text in "".join(lines[-1:]), "".join(lines)
-    return "".join(lines)
-
-
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:
@@ -86,7 +71,7 @@ def test_it_serves_until_it_is_told_to_end(folder: Path, number: signal.Signals)
     port = free_port()
     before = sorted(folder.iterdir())
     with start(folder, "--port", str(port), environment={"OTHER": " from outside"}) as process:
-        banner = read_to(process, "Key (x-functions-key): ")
+        banner = wait_for_line(process, "Key (x-functions-key): ")
         assert requests.get(f"http://127.0.0.1:{port}/x", timeout=10).text == "hello from outside"
         process.send_signal(number)
         _, err = process.communicate(timeout=20)
@@ -174,7 +159,7 @@ def test_a_handler_that_will_not_end_does_not_hold_the_host(folder: Path) -> Non
     """
     write_app(folder, endless)
     with start(folder, "--port", "0") as process:
-        read_to(process, "running")
+        wait_for_line(process, "running")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 0

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from localdev.lifeline import PROGRAM, Child
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
 
 PATIENT = """
 import sys, time
@@ -54,7 +53,7 @@ def first_line_of(child: Child) -> str:
 
 def test_module_is_interrupted_when_the_parent_hangs_up(patient: str) -> None:
     """It gets its arguments, tidies up, and its exit code comes back."""
-    child = Child([patient, "--some", "thing"], folder=PROJECT, output=subprocess.PIPE)
+    child = Child([patient, "--some", "thing"], folder=ROOT, output=subprocess.PIPE)
     assert first_line_of(child) == "ready --some thing"
     assert child.stop() == 3
     assert output_of(child) == "tidied\n"
@@ -64,7 +63,7 @@ def test_module_is_interrupted_although_its_shell_ignores_interrupts(patient: st
     """A background job of a shell inherits "ignore SIGINT"; the lifeline works all the same."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        child = Child([patient], folder=PROJECT, output=subprocess.PIPE)
+        child = Child([patient], folder=ROOT, output=subprocess.PIPE)
     finally:
         signal.signal(signal.SIGINT, before)
     assert first_line_of(child) == "ready"
@@ -76,7 +75,7 @@ def test_module_that_ends_by_itself_keeps_its_exit_code(tmp_path: Path, monkeypa
     """Hanging up on a child that is gone already changes nothing."""
     (tmp_path / "short.py").write_text("import sys; sys.exit(5)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    child = Child(["short"], folder=PROJECT, output=subprocess.PIPE)
+    child = Child(["short"], folder=ROOT, output=subprocess.PIPE)
     assert output_of(child) == ""
     assert child.process.wait(10) == 5
     assert child.stop() == 5
@@ -85,7 +84,7 @@ def test_module_that_ends_by_itself_keeps_its_exit_code(tmp_path: Path, monkeypa
 @pytest.mark.skipif(os.name == "nt", reason="a signal's number in an exit code is POSIX's")
 def test_program_ends_with_all_that_it_started() -> None:
     """The grandchild, which nobody told anything, is gone too: the pipe that it inherited ends."""
-    child = Child([PROGRAM, sys.executable, "-c", FAMILY], folder=PROJECT, output=subprocess.PIPE)
+    child = Child([PROGRAM, sys.executable, "-c", FAMILY], folder=ROOT, output=subprocess.PIPE)
     assert first_line_of(child) == "grandchild"
     child.stop()
     assert "outlived" not in output_of(child).splitlines()
@@ -100,7 +99,7 @@ from localdev.lifeline import Child
 child = Child([{patient!r}], folder=Path.cwd())
 time.sleep(60)
 """
-    with subprocess.Popen([sys.executable, "-c", parent], cwd=PROJECT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", parent], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.kill()

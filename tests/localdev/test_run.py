@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,8 +21,7 @@ from localdev.app_settings import LocalSettingsError
 from localdev.plan import CannotStartError
 from localdev.supervisor import ChildEndedError, Supervisor
 from shared.sealing import KeyRing
-
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT, wait_until
 
 # Stands in for Core Tools: writes down how it was called, then serves as the app would.
 FUNC = """#!{python}
@@ -67,7 +65,7 @@ def run(*arguments: str, environment: Mapping[str, str] | None = None) -> Iterat
     told = {**os.environ, **(environment or {})}
     with subprocess.Popen(
         command,
-        cwd=PROJECT,
+        cwd=ROOT,
         env=told,
         text=True,
         stdin=subprocess.DEVNULL,
@@ -123,7 +121,7 @@ def test_core_tools_are_used_when_installed(tmp_path: Path) -> None:
         assert started.rest()[-1] == "ended"
         assert started.process.wait(20) == 0
     assert called["arguments"] == ["start", "--port", url.rsplit(":", 1)[1]]
-    assert called["folder"] == str(PROJECT)
+    assert called["folder"] == str(ROOT)
     told = called["environment"]
     assert (told["BASE_URL"], told["VIRTUAL_ENV"], told["FUNCTIONS_WORKER_RUNTIME"]) == (url, sys.prefix, "python")
     assert told["CLIENT_ID"]
@@ -148,20 +146,19 @@ def test_child_that_dies_is_reported(tmp_path: Path) -> None:
     """Its lines carry its name, and the check names it with its exit code."""
     (tmp_path / "brief.py").write_text("import sys; print('so long'); sys.exit(4)")
     screen = io.StringIO()
-    supervisor = Supervisor(PROJECT, screen)
+    supervisor = Supervisor(ROOT, screen)
     supervisor.start("brief", ["brief"], {"PYTHONPATH": str(tmp_path)})
     with pytest.raises(ChildEndedError, match=r"brief ended by itself \(exit code 4\)") as caught:
-        check_until_it_fails(supervisor)
+        wait_until(lambda: checked(supervisor), "the check fails")
     supervisor.stop()
     assert caught.value.code == 4
     assert screen.getvalue() == "brief  | so long\n"
 
 
-def check_until_it_fails(supervisor: Supervisor) -> None:
-    """Checks as `dev.py run` does."""
-    while True:
-        supervisor.check()
-        time.sleep(0.01)
+def checked(supervisor: Supervisor) -> bool:
+    """Checks once, as `dev.py run` does. Never true: a check says nothing, or raises."""
+    supervisor.check()
+    return False
 
 
 def arguments(**given: object) -> argparse.Namespace:
@@ -172,7 +169,7 @@ def arguments(**given: object) -> argparse.Namespace:
 
 def test_example_settings_name_no_real_tenant(tmp_path: Path) -> None:
     """A copy of the example, placeholders and all, still means the sample tenant."""
-    example = (PROJECT / "local.settings.json.example").read_text("utf-8")
+    example = (ROOT / "local.settings.json.example").read_text("utf-8")
     (tmp_path / "local.settings.json").write_text(example, "utf-8")
     made = plan.make(arguments(), project=tmp_path)
     assert made.real is None
@@ -183,7 +180,7 @@ def test_example_settings_name_no_real_tenant(tmp_path: Path) -> None:
 
 def test_filled_settings_replace_the_sample_tenant(tmp_path: Path) -> None:
     """With a real client and authority no sample tenant is started; placeholders that are left are not passed on."""
-    example = json.loads((PROJECT / "local.settings.json.example").read_text("utf-8"))
+    example = json.loads((ROOT / "local.settings.json.example").read_text("utf-8"))
     example["Values"] |= {"CLIENT_ID": "11111111-2222-3333-4444-555555555555", "AUTHORITY": "https://login.example/t"}
     (tmp_path / "local.settings.json").write_text(json.dumps(example))
     made = plan.make(arguments(), project=tmp_path)

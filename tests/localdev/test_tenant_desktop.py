@@ -2,11 +2,10 @@
 
 from typing import Any
 
-import msal
 import pytest
 
 from localdev.tenant import CONTOSO, SampleTenant, SignInRefused, Visitor
-from tests.localdev.tenant_actors import ADA, BEN, GRETA, HUGO, Clock, answer_in, session
+from tests.localdev.tenant_actors import ADA, BEN, GRETA, HUGO, Clock, answer_in, desktop, session
 
 SCOPES = ["User.Read"]
 
@@ -15,16 +14,6 @@ SCOPES = ["User.Read"]
 def quick_devices(tenant: SampleTenant) -> None:
     """MSAL warns of polling sooner than the tenant asks for."""
     tenant.change_settings(device_interval=1)
-
-
-def desktop(tenant: SampleTenant, segment: str = CONTOSO.tid) -> Any:
-    """The desktop client on MSAL."""
-    return msal.PublicClientApplication(
-        tenant.desktop_client_id,
-        authority=tenant.authority_of(segment),
-        instance_discovery=False,
-        http_client=session(tenant),
-    )
 
 
 def started(app: Any) -> dict[str, Any]:

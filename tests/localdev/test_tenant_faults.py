@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ import requests
 
 from localdev.tenant import SampleTenant
 from tests.localdev.tenant_actors import ADA, BEN, Clock, WebApp, graph_get, post_token, refresh, session
+from tests.support import wait_until
 
 SOON = 0.2
 
@@ -22,14 +23,6 @@ def held(web: WebApp) -> str:
     """Ben's refresh token."""
     web.sign_in(BEN)
     return web.refresh_token()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Waits for another thread, ten seconds at most."""
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end, "it never came to that"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("retry_after", [7, "Wed, 21 Oct 2015 07:28:00 GMT", None])
@@ -144,7 +137,7 @@ def test_hangs_until_the_client_goes(tenant: SampleTenant, held: str, kind: str,
     with pytest.raises((requests.ReadTimeout, requests.ConnectionError), match="timed out"):
         post_token(tenant, {"grant_type": "refresh_token", "refresh_token": held}, timeout=SOON)
     assert tenant.log()["refresh_tokens_redeemed"] == redeemed
-    until(lambda: tenant.open_requests() == 0)
+    wait_until(lambda: tenant.open_requests() == 0, "the tenant lets the request go")
 
 
 @contextmanager
@@ -161,7 +154,7 @@ def _hanging(tenant: SampleTenant) -> Iterator[list[Exception]]:
     tenant.add_fault("token", "hang")
     thread = threading.Thread(target=ask)
     thread.start()
-    until(lambda: tenant.log()["faults"] == 1)
+    wait_until(lambda: tenant.log()["faults"] == 1, "the request hangs")
     yield ends
     thread.join(10)
     assert not thread.is_alive()

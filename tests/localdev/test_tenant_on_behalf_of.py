@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from localdev.tenant import CONTOSO, SampleTenant, Visitor
-from tests.localdev.tenant_actors import BEN, WebApp, claims_in, graph_get, post_token
-from tests.localdev.test_tenant_desktop import desktop
+from tests.localdev.tenant_actors import BEN, WebApp, claims_in, desktop, graph_get, post_token
 
 
 @pytest.fixture

@@ -13,8 +13,7 @@ import requests
 
 from localdev.tenant import SampleTenant, Visitor
 from tests.localdev.tenant_actors import ADA, BEN, WebApp, post_token, refresh, session
-
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
 
 
 def test_people_stay_signed_in_over_a_restart(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from cryptography import x509
 from localdev import tls
 
 
-def handshake(files: tls.TlsFiles, name: str) -> None:
-    """A strict client, who trusts our CA alone, meets a server with our leaf."""
+def handshake(files: tls.TlsFiles, name: str) -> set[str]:
+    """A strict client that trusts only our CA connects to a server with our leaf. Returns the names in the leaf."""
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(files.certificate, files.key)
     client = ssl.create_default_context(cafile=str(files.ca_bundle))
@@ -26,7 +26,10 @@ def handshake(files: tls.TlsFiles, name: str) -> None:
         thread = threading.Thread(target=_serve, args=(server, theirs))
         thread.start()
         try:
-            client.wrap_socket(ours, server_hostname=name).close()
+            with client.wrap_socket(ours, server_hostname=name) as connection:
+                leaf = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True) or b"")
+                names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+                return {str(name.value) for name in names}
         finally:
             ours.close()
             thread.join()
@@ -42,7 +45,7 @@ def _serve(context: ssl.SSLContext, connection: socket.socket) -> None:
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1"])
 def test_a_strict_client_accepts_it(tmp_path: Path, name: str) -> None:
     """As Python 3.13 checks certificates."""
-    handshake(tls.ensure(tmp_path), name)
+    assert name in handshake(tls.ensure(tmp_path), name)
 
 
 def test_another_name_is_refused(tmp_path: Path) -> None:
@@ -79,19 +82,23 @@ def test_it_is_renewed_before_it_ends(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"garbage", None])
 def test_broken_files_are_replaced(tmp_path: Path, broken: str, content: bytes | None) -> None:
     """Empty, unreadable or gone: a whole new set."""
-    path = tls.ensure(tmp_path).key.parent / broken
+    files = tls.ensure(tmp_path)
+    path, first = files.key.parent / broken, files.certificate.read_bytes()
     if content is None:
         path.unlink()
     else:
         path.write_bytes(content)
-    handshake(tls.ensure(tmp_path), "localhost")
+    assert "localhost" in handshake(tls.ensure(tmp_path), "localhost")
+    assert files.certificate.read_bytes() != first
 
 
 def test_files_of_two_sets_are_replaced(tmp_path: Path) -> None:
     """A key that does not belong to the certificate."""
     files, others = tls.ensure(tmp_path / "a"), tls.ensure(tmp_path / "b")
-    files.key.write_bytes(others.key.read_bytes())
-    handshake(tls.ensure(tmp_path / "a"), "localhost")
+    mixed = others.key.read_bytes()
+    files.key.write_bytes(mixed)
+    assert "localhost" in handshake(tls.ensure(tmp_path / "a"), "localhost")
+    assert files.key.read_bytes() != mixed
 
 
 def test_several_may_make_it_at_once(tmp_path: Path) -> None:

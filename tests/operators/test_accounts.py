@@ -2,13 +2,13 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 
 import pytest
 import requests
 from azure.storage.queue import QueueServiceClient
 
-from localdev.azurite import Azurite
 from localdev.browser import Browser
 from shared.accounts import Account
 from tests.running_app import RunningApp, text_of
@@ -20,11 +20,8 @@ ROLE = "Understudy.Operator"
 
 
 @pytest.fixture
-def app(start_app: Callable[..., RunningApp], azurite: Azurite) -> RunningApp:
+def app(start_app: Callable[..., RunningApp], queues: QueueServiceClient) -> RunningApp:
     """The app with operators, and empty queues."""
-    with QueueServiceClient.from_connection_string(azurite.connection_string) as queues:
-        for queue in queues.list_queues():
-            queues.delete_queue(queue.name)
     return start_app(ADMIN_ROLE=ROLE)
 
 
@@ -119,6 +116,20 @@ def test_no_token_and_no_cache_is_in_any_of_them(app: RunningApp, operator: Brow
         assert not any(secret in text for secret in app.tenant.issued_secrets() if len(secret) > 12)
 
 
+def test_every_row_has_a_cell_for_every_heading(app: RunningApp, operator: Browser) -> None:
+    """In both tables of the page, and in the CSV file, whose columns are the keys of the JSON document."""
+    app.sweep()
+    app.clock.move(minutes=6)
+    app.sweep()
+    tables = operator.get("/accounts").text.split("<table>")[1:]
+    cells = [[len(re.findall(r"<t[hd][ >]", row)) for row in table.split("<tr>")[1:]] for table in tables]
+    assert [len(set(counts)) for counts in cells] == [1, 1]
+    assert all(len(counts) > 1 for counts in cells)
+    (row,) = rows(operator.get("/accounts.csv"))
+    (account,) = operator.get("/accounts.json").json()["accounts"]
+    assert list(row) == list(account)
+
+
 def test_csv_comes_in_pages_with_a_link_to_the_next(app: RunningApp, operator: Browser) -> None:
     """Each person once."""
     for number in range(9):
@@ -185,8 +196,7 @@ def test_sweep_now_only_puts_messages_and_those_sweep_everybody_who_is_due(app: 
     app.clock.move(minutes=6)
     assert operator.post("/accounts/sweep").headers["Location"] == "/accounts?notice=sweep"
     assert app.tenant.log()["refresh_tokens_redeemed"] == 0
-    while app.host.drain("sweep_slot"):
-        pass
+    app.drain()
     account = app.account_of(BEN)
     assert account is not None
     assert account.last_swept_at is not None
@@ -231,7 +241,7 @@ def test_overdue_people_and_a_missing_heartbeat_stand_out(app: RunningApp, opera
     assert document["heartbeat"]["state"] == "missing"
     assert EMI in [each["username"] for each in document["accounts"] if each["overdue"]]
     page = text_of(operator.get("/accounts?show=overdue"))
-    assert "No sweep comes to an end" in page
+    assert "Sweeps are not finishing" in page
     assert shown(EMI) in page
 
 

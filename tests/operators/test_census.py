@@ -31,7 +31,7 @@ def test_everybody_is_counted_once_an_interval() -> None:
     assert second is not None
     assert (first.headcount.states[State.ACTIVE], second.headcount.states[State.ACTIVE]) == (1, 2)
     assert (first.at, second.at) == (NOW, NOW + INTERVAL)
-    assert calls == ["counted", "counted"]
+    assert calls == ["count_accounts", "count_accounts"]
 
 
 class SlowStore(MemoryAccountStore):
@@ -42,11 +42,11 @@ class SlowStore(MemoryAccountStore):
         self.may_end = threading.Event()
         self.counts = 0
 
-    def counted(self, overdue_before: datetime) -> Headcount:
+    def count_accounts(self, overdue_before: datetime) -> Headcount:
         """Waits."""
         self.counts += 1
         assert self.may_end.wait(30)
-        return super().counted(overdue_before)
+        return super().count_accounts(overdue_before)
 
 
 def test_a_long_count_is_not_waited_for_and_not_begun_twice() -> None:
@@ -66,11 +66,11 @@ class BrokenStore(MemoryAccountStore):
 
     broken = True
 
-    def counted(self, overdue_before: datetime) -> Headcount:
+    def count_accounts(self, overdue_before: datetime) -> Headcount:
         """Fails or counts."""
         if self.broken:
             raise StoreUnavailable("count accounts", 503)
-        return super().counted(overdue_before)
+        return super().count_accounts(overdue_before)
 
 
 def test_a_count_that_fails_is_tried_again_at_once() -> None:

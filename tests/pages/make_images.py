@@ -8,11 +8,11 @@ from typing import Literal
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.pages.gallery import PAGES
 from tests.pages.person import Person
 from tests.pages.small_png import smaller
 from tests.running_app import RunningApp
+from tests.support import ROOT
 
 IMAGES = ROOT / "docs" / "images"
 WIDE, PHONE = (960, 400), (360, 400)

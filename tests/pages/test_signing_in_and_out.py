@@ -102,10 +102,10 @@ def test_home_page_shows_what_was_done_and_how_it_went(
     app.sweep()
     app.tenant.clear_faults()
     person.go("/")
-    picture = page.get_by_role("img", name="The last 3 times, oldest first: 2 of 3 went well.")
+    picture = page.get_by_role("img", name="The last 3 runs, oldest first: 2 of 3 went well.")
     expect(picture).to_be_visible()
-    page.get_by_text("2 of the last 3 times went well").click()
-    assert "put off: the sign-in service did not answer" in person.text()
+    page.get_by_text("2 of the last 3 runs went well").click()
+    assert "postponed: the sign-in service did not answer" in person.text()
 
 
 def test_two_tabs_sign_in_side_by_side_and_sign_out_together(person: Person) -> None:
@@ -123,6 +123,7 @@ def test_two_tabs_sign_in_side_by_side_and_sign_out_together(person: Person) -> 
     person.page = first
     person.go("/")
     expect(first.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
+    assert "Ada" not in person.text()
 
 
 def test_signing_in_from_a_page_that_needs_it_leads_back_there(person: Person) -> None:
@@ -146,7 +147,7 @@ def test_everything_can_be_done_with_the_keyboard(app: RunningApp, person: Perso
     page.keyboard.press("Enter")
     page.get_by_role("navigation", name="Pages").wait_for()
     page.keyboard.press("Tab")
-    assert focused(person) == "To the content"
+    assert focused(person) == "Skip to the content"
     page.keyboard.press("Enter")
     press_until(person, "Sign out")
     page.keyboard.press("Enter")

@@ -12,12 +12,13 @@ from shared.store import TableAccountStore
 from tests.reliability.scene import Scene
 from tests.reliability.storage_proxy import StorageProxy
 from tests.running_app import RunningApp
+from tests.service_storage import ServiceShapedStorage
 
 
 @pytest.fixture
 def proxy(azurite: Azurite) -> Iterator[StorageProxy]:
-    """The road to the storage."""
-    with StorageProxy(azurite.connection_string) as road:
+    """The road to the storage, which answers as the live service does."""
+    with ServiceShapedStorage(azurite.connection_string) as road:
         yield road
 
 

@@ -54,14 +54,14 @@ def _revoke_unseen(scene: Scene) -> None:
 ROWS = (
     Row(
         group=_GROUP,
-        fault="401 with a claims challenge, and a refresh with those claims is granted",
+        fault="claims challenge, granted",
         happen=_challenge,
         swept=Swept(outcome="fresh", due=Due.TURN, level=Level.NONE, line=""),
         seen=Seen(),
     ),
     Row(
         group=_GROUP,
-        fault="401 with a claims challenge, and a refresh with those claims is refused",
+        fault="claims challenge, refused (50173)",
         happen=_revoke_unseen,
         swept=Swept(
             outcome="sign_in_required",

@@ -12,15 +12,15 @@ from tests.reliability.scene import Scene
 
 
 class Due(StrEnum):
-    """When the sweep looks at the account next."""
+    """When the sweep looks at the account next, in the words of docs/reliability.md."""
 
     STILL = "still due"
     RETRY_AFTER = "after Retry-After"
-    BACKOFF = "after about a minute, doubling up to SWEEP_EVERY"
-    TURN = "at its next turn"
-    THEIRS = "as the new sign-in says"
-    GONE = "never: the row is gone, and stays gone"
-    RETENTION = "never, until they sign in; the row goes after RETENTION"
+    BACKOFF = "back-off"
+    TURN = "as usual"
+    THEIRS = "by the new sign-in"
+    GONE = "never"
+    RETENTION = "after a sign-in"
 
 
 class Level(StrEnum):

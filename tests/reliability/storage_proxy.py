@@ -1,4 +1,4 @@
-"""A faulty road to the storage: an HTTP proxy before Azurite that fails, hangs, or lets something happen in between."""
+"""A faulty road to the storage: an HTTP proxy before Azurite that fails, or lets something happen in between."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from azure.data.tables import TableServiceClient
 
-from shared.store.tables import CLIENT_OPTIONS
+from shared.clients.storage import CLIENT_OPTIONS
 
 _LINGER_NOT = struct.pack("ii", 1, 0)  # a reset instead of a polite end
 
@@ -27,6 +27,8 @@ class Trouble:
         method, path: regular expressions; the path is without the account, a transaction's path is `$batch`.
         body: a regular expression that the body must contain.
         status, code: the answer instead of the storage's; 0 resets the connection.
+        retry_after: seconds, as that header; "" for none.
+        content: the answer's body instead of an error's JSON.
         forward: let the storage do its work first (its answer is lost).
         before: called before the request goes on to the storage, which then answers by itself.
         skip: this many requests that fit go through first.
@@ -38,6 +40,8 @@ class Trouble:
     body: str = ""
     status: int = 0
     code: str = "ServerBusy"
+    retry_after: str = ""
+    content: bytes | None = None
     forward: bool = False
     before: Callable[[], None] | None = None
     skip: int = 0
@@ -53,11 +57,39 @@ class Trouble:
         )
 
 
+@dataclass(frozen=True)
+class Request:
+    """What the client asks. `target` is the path with the account's name, and the query."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def path(self) -> str:
+        """Without the account's name and the query."""
+        return self.target.partition("?")[0].partition("/devstoreaccount1")[2]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the storage answers."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
 class StorageProxy:
     """Serves between `__enter__` and `__exit__`.
 
     Args:
         target: connection string of the real storage.
+
+    Attributes:
+        requests: method and path of each since `clear`.
+        bytes, largest: of all bodies since then, in both directions.
     """
 
     def __init__(self, target: str) -> None:
@@ -68,6 +100,8 @@ class StorageProxy:
         self._lock = threading.Lock()
         self._troubles: list[Trouble] = []
         self.requests: list[str] = []
+        self.bytes = 0
+        self.largest = 0
         self._server = _Server(("127.0.0.1", 0), _Handler, bind_and_activate=True)
         self._server.proxy = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -95,13 +129,35 @@ class StorageProxy:
         with self._lock:
             self._troubles.clear()
             self.requests.clear()
+            self.bytes = self.largest = 0
 
-    def meets(self, method: str, path: str, body: bytes) -> Trouble | None:
+    def answer_itself(self, request: Request, ask: Callable[[Request], Answer]) -> Answer | None:
+        """The answer to a request that meets no trouble and is not counted.
+
+        Args:
+            ask: asks the storage.
+        """
+
+    def understood(self, request: Request) -> Request:
+        """The request as the storage gets it."""
+        return request
+
+    def shaped(self, request: Request, answer: Answer) -> Answer:  # noqa: ARG002 - for who shapes by it
+        """The storage's answer as the client gets it."""
+        return answer
+
+    def count(self, size: int) -> None:
+        """Counts the bytes of a body, in either direction."""
+        with self._lock:
+            self.bytes += size
+            self.largest = max(self.largest, size)
+
+    def meets(self, request: Request) -> Trouble | None:
         """The trouble that this request meets, if any; counts it."""
         with self._lock:
-            self.requests.append(f"{method} {path}")
+            self.requests.append(f"{request.method} {request.path}")
             for trouble in self._troubles:
-                if trouble.times == 0 or not trouble.fits(method, path, body):
+                if trouble.times == 0 or not trouble.fits(request.method, request.path, request.body):
                     continue
                 if trouble.skip:
                     trouble.skip -= 1
@@ -138,18 +194,25 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def _any(self) -> None:
+        proxy = self.server.proxy
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        path = self.path.split("?")[0].partition("/devstoreaccount1")[2]
-        trouble = self.server.proxy.meets(self.command, path, body)
+        headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
+        request = Request(self.command, self.path, headers, body)
+        proxy.count(len(body))
+        itself = proxy.answer_itself(request, self._ask)
+        if itself:
+            self._send(itself)
+            return
+        trouble = proxy.meets(request)
         if trouble and trouble.before:
             trouble.before()
-        if trouble is None or trouble.before:
-            self._forward(body)
-        elif trouble.forward:
-            self._ask(body)
-            self._reset()
-        elif trouble.status:
-            self._answer(trouble)
+        answer = None
+        if trouble is None or trouble.before or trouble.forward:
+            answer = proxy.shaped(request, self._ask(proxy.understood(request)))
+        if trouble and not trouble.before:
+            answer = self._refusal(trouble) if trouble.status else None
+        if answer:
+            self._send(answer)
         else:
             self._reset()
 
@@ -163,31 +226,31 @@ class _Handler(BaseHTTPRequestHandler):
         self._storage.close()
         super().finish()
 
-    def _ask(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        headers = {name: value for name, value in self.headers.items() if name.lower() != "connection"}
-        self._storage.request(self.command, self.path, body or None, headers)
+    def _ask(self, request: Request) -> Answer:
+        self._storage.request(request.method, request.target, request.body or None, request.headers)
         answer = self._storage.getresponse()
-        return answer.status, answer.getheaders(), answer.read()
+        return Answer(answer.status, answer.getheaders(), answer.read())
 
-    def _forward(self, body: bytes) -> None:
-        status, headers, content = self._ask(body)
-        self.send_response_only(status)
-        for name, value in headers:
+    def _send(self, answer: Answer) -> None:
+        self.server.proxy.count(len(answer.body))
+        self.send_response_only(answer.status)
+        for name, value in answer.headers:
             if name.lower() not in ("connection", "keep-alive", "transfer-encoding", "content-length"):
                 self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(content)))
+        if answer.status != 204:
+            self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(answer.body)
 
-    def _answer(self, trouble: Trouble) -> None:
-        content = json.dumps({"odata.error": {"code": trouble.code, "message": {"value": trouble.code}}}).encode()
-        self.send_response_only(trouble.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("x-ms-error-code", trouble.code)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+    @staticmethod
+    def _refusal(trouble: Trouble) -> Answer:
+        headers = [("Content-Type", "application/json"), ("x-ms-error-code", trouble.code)]
+        if trouble.retry_after:
+            headers.append(("Retry-After", trouble.retry_after))
+        error = {"odata.error": {"code": trouble.code, "message": {"value": trouble.code}}}
+        return Answer(
+            trouble.status, headers, json.dumps(error).encode() if trouble.content is None else trouble.content
+        )
 
     def _reset(self) -> None:
         self.close_connection = True

@@ -13,7 +13,7 @@ FINISH: dict[str, Any] = CLAIM | {"skip": 1}
 SCAN: dict[str, Any] = {"method": "GET", "path": r"^/Accounts\(\)"}
 BATCH: dict[str, Any] = {"method": "POST", "path": r"^/\$batch"}
 RECORD: dict[str, Any] = {"method": "POST", "path": r"^/Sweeps"}
-SAVE: dict[str, Any] = {"method": "PUT", "path": r"^/Accounts\(P"}
+SAVE: dict[str, Any] = BATCH | {"body": r"PUT http"}
 BUSY: dict[str, Any] = {"status": 503, "code": "ServerBusy"}
 FORBIDDEN: dict[str, Any] = {"status": 403, "code": "AuthorizationFailure"}
 BROKEN: dict[str, Any] = {"status": 500, "code": "InternalError"}
@@ -93,9 +93,9 @@ FAILS = (
     ),
     _fails("503 when a request takes the lease", seen=_seen("write accounts: 503"), **BATCH, **BUSY),
     _fails("409 when a request takes the lease", seen=_seen("write accounts: 409"), **BATCH, **DELETING),
-    _fails("409 when a request saves the new tokens", seen=_seen("write account: 409"), **SAVE, **DELETING),
-    _fails("503 when a request saves the new tokens", seen=_seen("write account: 503"), **SAVE, **BUSY),
-    _fails("no connection when a request saves the new tokens", seen=_seen("write account"), **SAVE),
+    _fails("409 when a request saves the new tokens", seen=_seen("write accounts: 409"), **SAVE, **DELETING),
+    _fails("503 when a request saves the new tokens", seen=_seen("write accounts: 503"), **SAVE, **BUSY),
+    _fails("no connection when a request saves the new tokens", seen=_seen("write accounts"), **SAVE),
     Row(
         group=_FAILS,
         fault="the tables Slots and Sweeps are missing",

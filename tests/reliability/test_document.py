@@ -3,8 +3,9 @@
 import re
 
 from shared.accounts import Outcome
-from tests.reliability.document import PAGE, ROWS, written
+from tests.reliability.document import PAGE, written
 from tests.reliability.matrix import Due
+from tests.reliability.rows import ROWS
 
 
 def test_the_page_and_the_matrix_are_the_same() -> None:

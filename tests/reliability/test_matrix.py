@@ -7,11 +7,10 @@ from datetime import timedelta
 import pytest
 
 from shared.accounts import Account, State
-from tests.reliability import graph_rows, storage_rows, token_rows
 from tests.reliability.matrix import Due, Level, Row, Seen, Swept
+from tests.reliability.rows import ROWS
 from tests.reliability.scene import Scene, words_of
 
-ROWS = (*token_rows.ROWS, *storage_rows.ROWS, *graph_rows.ROWS)
 LEVELS = {Level.INFO: logging.INFO, Level.WARNING: logging.WARNING, Level.ERROR: logging.ERROR}
 
 

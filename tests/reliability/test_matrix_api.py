@@ -4,8 +4,8 @@ import pytest
 
 from shared.accounts import State
 from tests.reliability.matrix import Row
+from tests.reliability.rows import ROWS
 from tests.reliability.scene import BEN, Scene
-from tests.reliability.test_matrix import ROWS
 from tests.web_api.api_client import api_token, call
 
 

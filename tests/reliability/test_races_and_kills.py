@@ -23,9 +23,9 @@ from localdev.tenant import SampleTenant
 from shared.accounts import Account, State
 from shared.services import Services
 from shared.sweep_queue import due_slots
-from tests.conftest import ROOT, Environment
 from tests.reliability.crowd import enrol
 from tests.running_app import Clock
+from tests.support import ROOT, Environment, wait_until
 from timer_worker.sweep import Sweep
 
 FULL = bool(os.environ.get("UNDERSTUDY_FULL"))
@@ -144,6 +144,12 @@ def test_sweeps_that_end_at_any_moment_lose_nobody(
     assert max(each.due_at for each in all_of(app, people)) <= clock() + timedelta(hours=1)
 
 
+def tenant_is_asked_more_often(tenant: SampleTenant) -> Callable[[], bool]:
+    """Whether more token requests have come since now."""
+    asked = tenant.log()["token_requests"]
+    return lambda: tenant.log()["token_requests"] > asked
+
+
 def test_sweeps_that_all_die_at_work_are_no_heartbeat(
     race: Callable[..., Racer], make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
@@ -155,12 +161,11 @@ def test_sweeps_that_all_die_at_work_are_no_heartbeat(
         clock.move(minutes=15)
         assert app.readiness.checks()["heartbeat"].ok
         sample_tenant.change_settings(latency=30)
-        asked = sample_tenant.log()["token_requests"]
+        under_way = tenant_is_asked_more_often(sample_tenant)
         racer = race("sweep-once", str(clock.ahead.total_seconds()))
         racer.hear()
         racer.go()
-        while sample_tenant.log()["token_requests"] == asked:
-            time.sleep(0.01)
+        wait_until(under_way, "the sweep asks the tenant", 60)
         assert racer.send(signal.SIGKILL) == -signal.SIGKILL
         sample_tenant.change_settings(latency=0)
     clock.move(minutes=11)

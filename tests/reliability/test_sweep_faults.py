@@ -20,7 +20,7 @@ from shared.identity.rate_limit import RateLimit
 from shared.sealing import new_key
 from shared.services import Services
 from shared.store import SweepRecord
-from shared.store.protocol import ROWS_A_PAGE
+from shared.store.tables.store import ROWS_PER_PAGE
 from shared.sweep_queue import due_slots
 from tests.reliability.crowd import enrol
 from tests.reliability.scene import BEN, Scene
@@ -80,14 +80,14 @@ def test_a_page_that_fails_half_way_loses_nobody(
     app: Services, proxy: StorageProxy, tables: TableServiceClient
 ) -> None:
     """Who was read before is looked after and saved; the others are still due, and come with the next sweep."""
-    unreadable_crowd(app, ROWS_A_PAGE + 50)
+    unreadable_crowd(app, ROWS_PER_PAGE + 50)
     trouble = proxy.add(**SCAN, **BUSY, body="", skip=1)
     proxy.requests.clear()
     slots = [slot for slot in due_slots(app.store, app.now()) if slot.name == "03"]
     record = Sweep(app, tasks=()).run(slots)
     assert trouble.happened
     assert record
-    assert record.counts == {"unreadable": ROWS_A_PAGE}
+    assert record.counts == {"unreadable": ROWS_PER_PAGE}
     assert "scan slot: 503" in record.stopped
     proxy.clear()
     clock_of(app).move(minutes=11)

@@ -55,7 +55,7 @@ TOKEN_FAILS = (
         swept=_throttled(),
         seen=_later("throttled"),
     ),
-    _token("429 without Retry-After (a minute is taken)", "throttled", "throttle"),
+    _token("429 without Retry-After (taken as 60 s)", "throttled", "throttle"),
     _token("500", "http_500", "status", status=500),
     _token("503", "http_503", "status", status=503),
     _token("no answer before the time-out", "timeout", "hang"),
@@ -136,9 +136,9 @@ def _state(fault: str, code: str, state: str, words: str = "Sign in again", api:
 
 
 SIGN_IN_REQUIRED = (
-    _state("AADSTS50076: multi-factor authentication is asked for", "50076", "require_mfa"),
-    _state("AADSTS50079: multi-factor authentication must be set up", "50079", "mfa_enrolment"),
-    _state("AADSTS50173: sessions revoked, or password changed", "50173", "revoked"),
+    _state("AADSTS50076: second factor needed", "50076", "require_mfa"),
+    _state("AADSTS50079: second factor to be set up", "50079", "mfa_enrolment"),
+    _state("AADSTS50173: revoked", "50173", "revoked"),
     _state("AADSTS70043: sign-in frequency", "70043", "expired"),
     _state("AADSTS65001: consent withdrawn", "65001", "consent_withdrawn", api=403),
     _state("AADSTS50057: account disabled", "50057", "disabled", "Ask your administrator"),
@@ -147,7 +147,7 @@ SIGN_IN_REQUIRED = (
     _aside("interaction_required", "interaction_required", lambda scene: scene.refuse("interaction_required"), api=200),
     _aside("invalid_grant without a number", "invalid_grant", lambda scene: scene.refuse("invalid_grant"), api=200),
     _aside(
-        "a cache without a refresh token",
+        "no_refresh_token: the cache has none",
         "no_refresh_token",
         lambda scene: scene.write(sealed_cache=_sealed(scene, "{}")),
         api=200,
@@ -188,7 +188,7 @@ MISCONFIGURED = (
     _misconfigured("AADSTS7000215: secret wrong", "7000215", _secret("wrong")),
     _misconfigured("AADSTS7000222: secret expired", "7000222", _secret("expired")),
     _misconfigured(
-        "AADSTS700016: app unknown in the tenant (single-tenant authority)",
+        "AADSTS700016: app unknown in the only tenant",
         "700016",
         _remove,
         mend=Scene.start_anew,
@@ -202,7 +202,7 @@ MISCONFIGURED = (
     _misconfigured("AADSTS90002: tenant unknown", "90002", _unknown_tenant, mend=Scene.start_anew),
     Row(
         group="The app is misconfigured",
-        fault="CLIENT_ID was changed: the stored sign-ins are another app's",
+        fault="other_client: CLIENT_ID was changed",
         api=401,
         happen=lambda scene: scene.restart(CLIENT_ID="00000000-0000-0000-0000-00000000000a"),
         swept=Swept(outcome="misconfigured", due=Due.STILL, line=r"misconfigured=1 .*misconfigured other_client \(1\)"),

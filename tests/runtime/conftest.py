@@ -1,6 +1,5 @@
 """The app under Microsoft's runtime library and under localdev's host: one suite for both."""
 
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -18,12 +17,12 @@ from localdev.side_environment import IndexUnreachableError, SideEnvironment
 from localdev.tenant import SampleTenant
 from shared.sealing import new_key
 from shared.services import Services
-from shared.settings import documented, load
+from shared.settings import load
+from tests.runtime.settings import BASE_URL, clean
 from tests.runtime.workers import HostWorker, LibraryWorker, Worker
-from tests.test_packaging import matches
+from tests.support import ignored
 
 ROOT = Path(__file__).parents[2]
-BASE_URL = "https://understudy.example"  # nobody asks there: the worker is handed the requests
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +53,7 @@ def deployed_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of a deployment: the checkout without what .gitignore and .funcignore name."""
     tree = tmp_path_factory.mktemp("deployed")
     for entry in ROOT.iterdir():
-        if matches(entry.name, ".gitignore") or matches(entry.name, ".funcignore"):
+        if ignored(entry.name, ".gitignore") or ignored(entry.name, ".funcignore"):
             continue
         if entry.is_dir():
             shutil.copytree(entry, tree / entry.name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -124,9 +123,3 @@ def storage(environment: dict[str, str]) -> Iterator[Services]:
     services = Services(load(environment))
     yield services
     services.close()
-
-
-def clean(settings: dict[str, str]) -> dict[str, str]:
-    """This process's environment with these settings instead of the app's."""
-    ours = {name for name, _, _ in documented()}
-    return {name: value for name, value in os.environ.items() if name not in ours} | settings

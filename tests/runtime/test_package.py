@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from localdev.host import IndexedFunction
-from tests.runtime.conftest import BASE_URL, clean
+from tests.runtime.settings import BASE_URL, clean
 from tests.runtime.workers import LibraryWorker
 
 ROOT = Path(__file__).parents[2]

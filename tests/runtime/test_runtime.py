@@ -12,11 +12,10 @@ import requests
 from localdev.host import IndexedFunction
 from localdev.tenant import SampleTenant
 from localdev.tenant.visitor import Visitor
-from shared.accounts import Account, all_slots
+from shared.accounts import MOST_JSON_BYTES, Account, all_slots
 from shared.services import Services
-from shared.store.protocol import MOST_JSON_BYTES
 from tests.running_app import RunningApp
-from tests.runtime.conftest import BASE_URL
+from tests.runtime.settings import BASE_URL
 from tests.runtime.workers import Answer, LibraryWorker, Worker
 
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 _LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".local", ".*_cache", ".hypothesis", "__pycache__", "node_modules")
 _PASSED, _FAILED = 0, 1  # pytest's exit codes; others mean that it could not run
 _HERE = "tests/security/"
@@ -95,7 +96,7 @@ GUARDS = (
     Guard(
         "only listed tenants come in",
         "signin/sign_in.py",
-        (("    _refuse_foreign_tenant(signed_in, app)\n", ""),),
+        (("if not app.settings.admits(signed_in.person.tenant_id):", "if not app.settings:"),),
         "test_sign_in_flow.py::test_person_of_another_tenant_is_refused_and_nothing_is_stored",
     ),
     Guard(
@@ -106,7 +107,7 @@ GUARDS = (
     ),
     Guard(
         "a row speaks of its own account only",
-        "shared/store/table.py",
+        "shared/store/tables/store.py",
         (("if account.account_id != account_id:", "if not account.account_id:"),),
         "test_stolen_table.py::test_somebodys_row_under_another_key_lets_nobody_in",
     ),
@@ -181,7 +182,7 @@ def main(words: Sequence[str]) -> int:
     chosen = [guard for guard in GUARDS if all(word in guard.name for word in words)]
     with tempfile.TemporaryDirectory(prefix="guards-") as folder:
         copy = Path(folder) / "understudy"
-        shutil.copytree(PROJECT, copy, ignore=_LEFT_OUT)
+        shutil.copytree(ROOT, copy, ignore=_LEFT_OUT)
         if not passes(sorted({_HERE + guard.test for guard in chosen}), copy):
             sys.stderr.write("the tests fail with every guard in its place; mend that first\n")
             return 2

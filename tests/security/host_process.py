@@ -2,7 +2,6 @@
 
 import json
 import os
-import queue
 import subprocess
 import sys
 import threading
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from tests.security.raw_http import send
+from tests.support import ROOT, wait_until
 
-ROOT = Path(__file__).parents[2]
 _PATIENCE_SECONDS = 60.0
 
 
@@ -25,7 +24,6 @@ class HostProcess:
     url: str
     process: "subprocess.Popen[str]"
     said: list[str] = field(default_factory=list)
-    _news: "queue.SimpleQueue[str]" = field(default_factory=queue.SimpleQueue)
 
     def listen(self, stream: IO[str]) -> threading.Thread:
         """Keeps every line of a stream."""
@@ -33,26 +31,25 @@ class HostProcess:
         def copy() -> None:
             for line in stream:
                 self.said.append(line)
-                self._news.put(line)
 
         thread = threading.Thread(target=copy, daemon=True)
         thread.start()
         return thread
 
-    def wait_for(self, text: str) -> None:
-        """Until a new line holds this. Raises queue.Empty when none comes."""
-        while text not in self._news.get(timeout=_PATIENCE_SECONDS):
-            pass
+    def wait_for(self, text: str, *, after: int = 0) -> None:
+        """Waits for a line with `text`, behind the first `after` lines. Fails when none comes."""
+        wait_until(
+            lambda: any(text in line for line in self.said[after:]), f"the host says {text!r}", _PATIENCE_SECONDS
+        )
 
     def sweep(self) -> None:
         """Fires the timer and waits for its end."""
-        while not self._news.empty():
-            self._news.get()
+        heard = len(self.said)
         answer = send(
             self.url, "POST", "/admin/functions/sweep", [("Content-Type", "application/json")], b'{"input":""}'
         )
         assert answer.status == 202
-        self.wait_for("Executed 'Functions.sweep'")
+        self.wait_for("Executed 'Functions.sweep'", after=heard)
 
 
 @contextmanager

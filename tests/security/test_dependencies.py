@@ -1,9 +1,9 @@
 """What is deployed: exact versions, by hash, of packages that constraints.txt says work together."""
 
 import re
-from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests.support import ROOT
+
 _PIN = re.compile(
     r"(?P<name>[\w.-]+)==(?P<version>[\w.]+)(?: ; (?P<marker>[^\\]+?))?"
     r"(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n"
@@ -12,7 +12,7 @@ _PIN = re.compile(
 
 def lines(name: str) -> list[str]:
     """A requirements file without comments."""
-    text = (PROJECT / name).read_text("utf-8")
+    text = (ROOT / name).read_text("utf-8")
     return [line for line in text.splitlines() if line and line[0] not in "#-"]
 
 
@@ -23,12 +23,12 @@ def normal(name: str) -> str:
 
 def pinned() -> list[re.Match[str]]:
     """Every pin of requirements.txt."""
-    return list(_PIN.finditer((PROJECT / "requirements.txt").read_text("utf-8")))
+    return list(_PIN.finditer((ROOT / "requirements.txt").read_text("utf-8")))
 
 
 def test_everything_deployed_has_a_version_and_hashes() -> None:
     """Nothing in the file but pins with hashes: pip then refuses whatever else comes."""
-    text = (PROJECT / "requirements.txt").read_text("utf-8")
+    text = (ROOT / "requirements.txt").read_text("utf-8")
     rest = _PIN.sub("", text)
     assert not [line for line in rest.splitlines() if line and not line.startswith("#")]
     assert len(pinned()) > 15
@@ -54,6 +54,6 @@ def test_both_lines_of_the_programming_model_are_there() -> None:
 
 def test_no_registry_is_named() -> None:
     """Packages come from wherever pip is told to look; the hashes say whether they are right."""
-    text = (PROJECT / "requirements.txt").read_text("utf-8")
+    text = (ROOT / "requirements.txt").read_text("utf-8")
     assert "://" not in text
     assert "index" not in text.replace("--no-emit-index-url", "")

@@ -1,27 +1,19 @@
 """docs/security.md and docs/asvs.md speak of what is there."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.security.guards import GUARDS
+from tests.support import ROOT
 
-PROJECT = Path(__file__).parents[2]
 PAGES = ("docs/security.md", "docs/asvs.md")
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_test_that_is_named_exists(page: str) -> None:
     """In the file that is named."""
-    named = re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?`", (PROJECT / page).read_text("utf-8"))
+    named = re.findall(r"`([\w/]*test_\w+\.py)(?:::(\w+))?`", (ROOT / page).read_text("utf-8"))
     assert len(named) > 20
     for file, test in named:
-        path = PROJECT / (file if file.startswith("tests/") else f"tests/security/{file}")
+        path = ROOT / (file if file.startswith("tests/") else f"tests/security/{file}")
         assert not test or f"def {test}(" in path.read_text("utf-8"), (file, test)
-
-
-def test_the_list_of_guards_is_the_scripts() -> None:
-    """Name and file of each."""
-    text = (PROJECT / "docs/security.md").read_text("utf-8")
-    assert not [guard.name for guard in GUARDS if f"| {guard.name} | `{guard.file}` |" not in text]

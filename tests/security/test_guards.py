@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.security.guards import GUARDS, PROJECT, Guard, applied
+from tests.security.guards import GUARDS, Guard, applied
+from tests.support import ROOT
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
 def test_guard_is_where_the_list_says(guard: Guard) -> None:
     """Its code is there once, what is left without it is still Python, and its test exists."""
-    text = (PROJECT / guard.file).read_text("utf-8")
+    text = (ROOT / guard.file).read_text("utf-8")
     compile(applied(guard, text), guard.file, "exec")
     file, test = guard.test.split("::")
     assert f"def {test}(" in (Path(__file__).parent / file).read_text("utf-8")

@@ -6,7 +6,7 @@ from azure.data.tables import TableClient, UpdateMode
 from shared.accounts import State, slot_of
 from shared.errors import SealError, StoreUnavailable
 from shared.sealing import KeyRing, new_key
-from shared.store.rows import row_key
+from shared.store.tables.rows import row_key
 from tests.running_app import RunningApp
 from tests.security.storage import cache_of, rows, stolen
 

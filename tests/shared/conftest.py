@@ -1,13 +1,35 @@
 """What the tests of shared/ have in common."""
 
+from collections.abc import Iterator
+
 import pytest
+from azure.data.tables import TableServiceClient
 
+from localdev.azurite import Azurite
 from shared.store import AccountStore, MemoryAccountStore, TableAccountStore
+from tests.service_storage import ServiceShapedStorage
 
 
-@pytest.fixture(params=["memory", "table"])
+@pytest.fixture
+def storage(azurite: Azurite, tables: TableServiceClient) -> Iterator[ServiceShapedStorage]:
+    """An empty storage account that answers as the live service does."""
+    with ServiceShapedStorage(azurite.connection_string) as shaped:
+        yield shaped
+
+
+@pytest.fixture
+def table_store(storage: ServiceShapedStorage) -> Iterator[TableAccountStore]:
+    """An empty store on it."""
+    with storage.client() as client:
+        yield TableAccountStore(client)
+
+
+@pytest.fixture(params=["memory", "azurite", "service"])
 def store(request: pytest.FixtureRequest) -> AccountStore:
-    """An empty store of each kind."""
+    """An empty store of each kind: in memory, on plain Azurite, and on a storage shaped like the live service."""
     if request.param == "memory":
         return MemoryAccountStore()
-    return TableAccountStore(request.getfixturevalue("tables"))
+    if request.param == "azurite":
+        return TableAccountStore(request.getfixturevalue("tables"))
+    found: AccountStore = request.getfixturevalue("table_store")
+    return found

@@ -16,8 +16,8 @@ from shared.errors import SignInFailed
 from shared.identity.classification import classify
 from shared.identity.sign_in_link import sign_in_path
 from shared.web.error_pages import PAGES, advice_for
-from tests.conftest import ROOT
 from tests.running_app import RunningApp
+from tests.support import ROOT
 from tests.web_api.api_client import api_token, call, challenge_in, problem_in
 
 BEN = "ben@contoso.example"

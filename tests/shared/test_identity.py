@@ -1,30 +1,18 @@
 """MSAL against the sample tenant over TLS: credentials, authorities, and what stored caches of all kinds lead to."""
 
-import base64
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from localdev.tenant import SampleTenant, Visitor
+from localdev.tenant import SampleTenant
 from shared.accounts import Account, Outcome
 from shared.errors import Misconfigured, SettingsError
 from shared.identity import Acquired
 from shared.identity.msal_http_client import TokenRequestHeld
-from shared.sealing import KeyRing, new_key
+from shared.sealing import new_key
 from shared.services import Services
-
-MakeServices = Callable[..., Services]
-ADA = "ada@contoso.example"
-
-
-def sign_in(app: Services, username: str = ADA) -> Account:
-    """Signs in through the tenant's pages and stores the account."""
-    url, flow = app.identity.begin_sign_in()
-    callback = Visitor().sign_in(url, username)
-    return app.enrolment.save_sign_in(app.identity.finish_sign_in(flow, dict(parse_qsl(urlsplit(callback).query))))
+from tests.support import ADA, MakeServices, keys_of, sign_in
 
 
 def acquire(app: Services, account: Account) -> Acquired:
@@ -188,9 +176,3 @@ def test_person_without_anything_to_redeem_must_sign_in(make_services: MakeServi
     account = sign_in(app)
     empty = replace(account, sealed_cache=app.settings.key_ring.seal_cache("{}", account.account_id))
     assert acquire(app, empty).verdict.outcome is Outcome.SIGN_IN_REQUIRED
-
-
-def keys_of(make_services: MakeServices) -> str:
-    """The test's ENCRYPTION_KEYS: several apps that share rows share keys."""
-    ring: KeyRing = make_services().settings.key_ring
-    return ",".join(f"{name}:{base64.urlsafe_b64encode(key).decode()}" for name, key in ring.keys.items())

@@ -33,7 +33,7 @@ def test_any_header_is_parsed_without_an_error(header: str) -> None:
     cookies = parse_cookies(header)
     assert all(len(value) <= 4096 for value in cookies.values())
     assert SESSIONS.read(cookies) is None
-    assert SESSIONS.flow(header, cookies) is None
+    assert SESSIONS.read_flow(header, cookies) is None
 
 
 @given(before=st.lists(st.text(st.characters(exclude_characters=";"), max_size=40)), after=HEADERS)
@@ -62,4 +62,4 @@ def test_a_session_of_another_version_is_no_session(content: object) -> None:
         assert SESSIONS.read({OURS.name: cookie}) is None
         flow = SETTINGS.key_ring.seal_text(json.dumps(sealed), purpose="sign-in-flow")
         name = SESSIONS.drop_flow("s").name
-        assert SESSIONS.flow("s", {name: flow}) is None
+        assert SESSIONS.read_flow("s", {name: flow}) is None

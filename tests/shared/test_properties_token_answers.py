@@ -23,6 +23,7 @@ from tests.shared.odd_endpoint import TENANT, OddEndpoint, http_answer
 
 CLIENT_ID = "c0a5b1de-4f2b-4d0e-9a11-7e5f3a0c0001"
 SIGN_IN_ERRORS = {"invalid_grant", "interaction_required", "consent_required", "login_required"}
+WITHOUT_A_TOKEN = {Outcome.UNAVAILABLE, Outcome.UNREADABLE, Outcome.SIGN_IN_REQUIRED}  # while the endpoint says 503
 ENOUGH = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 JSON = st.recursive(
@@ -198,7 +199,9 @@ def test_only_sign_in_errors_set_somebody_aside(
 def test_any_stored_cache_is_a_verdict(identity: Identity, endpoint: OddEndpoint, cache: Any) -> None:
     """Whatever another SDK, or an old version, left in a row."""
     endpoint.answer = http_answer(503, b"")
-    acquire(identity, json.dumps(cache))
+    result = acquire(identity, json.dumps(cache))
+    assert result.verdict.outcome in WITHOUT_A_TOKEN
+    assert (result.access_token, result.sealed_cache) == ("", None)
 
 
 @ENOUGH
@@ -230,4 +233,6 @@ def test_a_cache_with_one_odd_field_is_a_verdict(
         entry.pop(field, None)
         if not drop:
             entry[field] = value
-    acquire(identity, json.dumps(cache))
+    result = acquire(identity, json.dumps(cache))
+    assert result.verdict.outcome in WITHOUT_A_TOKEN
+    assert (result.access_token, result.sealed_cache) == ("", None)

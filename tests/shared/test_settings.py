@@ -5,18 +5,10 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import SettingsError
-from shared.sealing import new_key
 from shared.settings import Settings, load
+from tests.shared.good_settings import GOOD
 
 TWICE = f"k1:{'A' * 43}"
-GOOD = {
-    "CLIENT_ID": "11111111-2222-3333-4444-555555555555",
-    "CLIENT_SECRET": "s3cret-value",
-    "AUTHORITY": "https://login.microsoftonline.com/contoso.example",
-    "BASE_URL": "https://contoso.azurewebsites.net/",
-    "AzureWebJobsStorage": "UseDevelopmentStorage=true",
-    "ENCRYPTION_KEYS": new_key("k1"),
-}
 
 
 def problems(**changes: str) -> tuple[str, ...]:

@@ -8,9 +8,8 @@ import pytest
 
 from shared.services import Services
 from shared.sweep_queue import due_slots
-from tests.conftest import ROOT
 from tests.running_app import Clock
-from tests.shared.test_identity import sign_in
+from tests.support import ROOT, sign_in
 from timer_worker.sweep import Sweep
 
 
@@ -25,9 +24,12 @@ def examples() -> dict[str, Any]:
     return names
 
 
-def test_the_pages_own_test_passes(examples: dict[str, Any]) -> None:
-    """A task is a function; so is its test."""
+def test_the_pages_own_test_passes_and_can_fail(examples: dict[str, Any]) -> None:
+    """It passes with the page's task, and fails with a task that does nothing."""
     examples["test_meetings_are_counted"]()
+    examples["meetings_today"] = lambda *_: None
+    with pytest.raises(AssertionError):
+        examples["test_meetings_are_counted"]()
 
 
 def test_the_pages_task_runs_in_a_sweep(examples: dict[str, Any], make_services: Callable[..., Services]) -> None:

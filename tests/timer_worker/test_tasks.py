@@ -13,7 +13,7 @@ from shared.services import Services
 from shared.settings import documented
 from shared.sweep_queue import due_slots
 from tests.running_app import Clock
-from tests.shared.test_identity import sign_in
+from tests.support import sign_in, stored
 from timer_worker.sweep import Sweep
 from timer_worker.tasks import TASKS, Task, scopes_nobody_is_asked_for
 
@@ -33,13 +33,6 @@ def sweep(app: Services, *tasks: Task) -> dict[str, int]:
     app.now.move(hours=2)
     record = Sweep(app, tasks=tasks).run(due_slots(app.store, app.now()))
     return record.counts if record else {}
-
-
-def stored(app: Services, account: Account) -> Account:
-    """As it is in the table now."""
-    known = app.store.get(account.account_id)
-    assert known is not None
-    return known
 
 
 def test_profile_task_keeps_when_the_profile_last_changed(app: Services, sample_tenant: SampleTenant) -> None:

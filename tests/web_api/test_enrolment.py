@@ -13,7 +13,7 @@ from shared.identity import BearerTokens, Caller, SignedIn
 from shared.services import Services
 from tests.localdev.tenant_actors import WebApp
 from tests.web_api.api_client import api_token
-from web_api.on_behalf_of import token_for
+from web_api.on_behalf_of import acquire_token
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 MakeServices = Callable[..., Services]
@@ -98,7 +98,7 @@ def test_a_withdrawal_while_a_call_waits_stands(make_services: MakeServices, sam
         app.store.delete(before.account_id)
 
     app.wait = withdraws
-    token, account = token_for(who, app)
+    token, account = acquire_token(who, app)
     assert token
     assert account is None
     assert app.store.get(before.account_id) is None

@@ -1,4 +1,4 @@
-"""GET and DELETE /api/profile on real parts: exchange once, one row a person, swept like everybody, withdrawn."""
+"""GET and DELETE /api/profile on real parts: exchange once, one row per person, swept like everybody, withdrawn."""
 
 import json
 from collections.abc import Callable

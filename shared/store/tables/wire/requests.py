@@ -1,6 +1,4 @@
-"""Requests to the table service whose bodies are written and read here: through the Tables SDK's client, so that
-connections, signing and retries are the SDK's, but without its generic serialisation, which took most of a sweep's CPU.
-"""
+"""Sends a request through the Tables SDK's client, without its serialization, and reads the service's errors."""
 
 import json
 
@@ -14,8 +12,12 @@ def endpoint(table: TableClient) -> str:
     return str(table.url).partition("?")[0].rstrip("/")
 
 
-def sent(table: TableClient, request: HttpRequest) -> HttpResponse:
-    """The answer, whatever its status, with its content read. Raises AzureError when there is none."""
+def send(table: TableClient, request: HttpRequest) -> HttpResponse:
+    """Sends the request; returns the answer with its content read, whatever its status.
+
+    Raises:
+        AzureError: there was no answer. The SDK repeats a GET then, but never a POST.
+    """
     # The generated client beneath: `send_request` is its public method, but it has no public name on TableClient.
     # `stream`: else the pipeline decodes the content too, and refuses a type that it doesn't know.
     response: HttpResponse = table._client.send_request(request, stream=True)
@@ -25,16 +27,16 @@ def sent(table: TableClient, request: HttpRequest) -> HttpResponse:
 
 def refusal(answer: HttpResponse) -> HttpResponseError:
     """An error with the status and the service's code, for an answer that is not what was hoped for."""
-    return with_code(HttpResponseError(response=answer), explained(answer.content)[0])
+    return with_code(HttpResponseError(response=answer), explain(answer.content)[0])
 
 
 def with_code(error: HttpResponseError, code: str) -> HttpResponseError:
-    """Notes the service's code where the SDK notes it; its classes don't declare it."""
+    """The error with the service's code where the SDK puts it; its classes don't declare it."""
     error.__dict__["error_code"] = code
     return error
 
 
-def explained(body: bytes) -> tuple[str, str]:
+def explain(body: bytes) -> tuple[str, str]:
     """Code and message of an error's JSON; empty when it is anything else."""
     try:
         error = json.loads(body)["odata.error"]

@@ -1,33 +1,19 @@
 """The three tables, made on first use by whoever comes first, and the edge where the SDK's errors become ours.
 
-Retries are few and short: a request is waiting, or the sweep comes again. A retried write whose first answer was lost
-shows as a `Conflict`; callers read again then, as they do for any other.
+Retries are few and short: a request is waiting, or the sweep comes again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from azure.core import MatchConditions
-from azure.core.exceptions import (
-    AzureError,
-    HttpResponseError,
-    ResourceNotFoundError,
-)
-from azure.data.tables import TableClient, TableServiceClient, TableTransactionError, UpdateMode
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.data.tables import TableClient, TableServiceClient
 
-from shared.errors import Conflict, RowTooLarge, StoreUnavailable
-from shared.store.rows import Entity
+from shared.errors import Conflict, RowTooLarge, StoreError, StoreUnavailable
 
 ACCOUNTS, SLOTS, SWEEPS = "Accounts", "Slots", "Sweeps"
-CLIENT_OPTIONS: Mapping[str, Any] = {
-    "retry_total": 3,
-    "retry_backoff_factor": 0.2,
-    "retry_backoff_max": 2,
-    "connection_timeout": 5,
-    "read_timeout": 15,
-    "logging_enable": False,
-}
+_REFUSALS = (400, 413)
 
 T = TypeVar("T")
 
@@ -46,20 +32,20 @@ class Tables:
         self.sweeps: TableClient = service.get_table_client(SWEEPS)
 
     def call(self, name: str, operation: Callable[[], T], *, key: str = "") -> T:
-        """What `operation` gives; it is run once more when a table wasn't there yet.
+        """Runs `operation`, once more when a table wasn't there yet; returns what it returns.
 
         Args:
             name: of the operation, for whoever reads the error.
             key: of the row, for a Conflict.
 
         Raises:
-            StoreUnavailable, Conflict, RowTooLarge: see errors.py. TableTransactionError passes: see batches.py.
+            StoreUnavailable, Conflict, RowTooLarge: see errors.py.
         """
         with translated(name, key):
             try:
                 return operation()
             except HttpResponseError as error:
-                if not _table_is_missing(error):
+                if not table_is_missing(error):
                     raise
             for table in (ACCOUNTS, SLOTS, SWEEPS):
                 self._service.create_table_if_not_exists(table)
@@ -71,39 +57,45 @@ def entity_or_none(table: TableClient, partition: str, row: str) -> Any:
     try:
         return table.get_entity(partition, row)
     except ResourceNotFoundError as error:
-        if _table_is_missing(error):
+        if table_is_missing(error):
             raise
         return None
 
 
-def insert_or_replace(table: TableClient, entity: Entity, etag: str | None) -> str:
-    """Writes a whole row that is still as `etag` says; None: that must not exist yet. Gives its new ETag."""
-    if etag is None:
-        return etag_of(table.create_entity(entity))
-    unchanged = MatchConditions.IfNotModified
-    return etag_of(table.update_entity(entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=unchanged))
-
-
 def etag_of(metadata: Mapping[str, Any]) -> str:
-    """Of a row, from what the SDK tells beside it."""
+    """The ETag of a row, from what the SDK says beside it."""
     return str(metadata["etag"])
+
+
+def equals(name: str, value: str) -> str:
+    """An OData condition: this property has this value."""
+    return f"{name} eq {quoted(value)}"
+
+
+def quoted(value: str) -> str:
+    """A string literal of an OData filter."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 @contextmanager
 def translated(operation: str, key: str = "") -> Iterator[None]:
-    """SDK errors become ours here. A transaction's own errors pass: see batches.py."""
+    """Turns the SDK's errors into ours."""
     try:
         yield
-    except TableTransactionError:
-        raise
     except HttpResponseError as error:
-        if is_conflict(error):
-            raise Conflict(key) from error
-        if is_too_large(error):
-            raise RowTooLarge("row") from error
-        raise StoreUnavailable(operation, error.status_code, service_code(error)) from error
+        raise as_store_error(error, operation, key) from error
     except AzureError as error:
         raise StoreUnavailable(operation, None, type(error).__name__) from error
+
+
+def as_store_error(error: HttpResponseError, operation: str, key: str) -> StoreError:
+    """A refusal by the service, also of a transaction (`TableTransactionError`), as one of our errors. Without a status
+    the answer couldn't be read."""
+    if is_conflict(error):
+        return Conflict(key)
+    if is_too_large(error):
+        return RowTooLarge("row")
+    return StoreUnavailable(operation, error.status_code, service_code(error))
 
 
 def service_code(error: HttpResponseError) -> str:
@@ -116,15 +108,21 @@ def is_conflict(error: HttpResponseError) -> bool:
     """A row changed, vanished, or is there already. Another 409 says that the table is being deleted."""
     if error.status_code == 409:
         return _says(error, "EntityAlreadyExists")
-    return error.status_code == 412 or (error.status_code == 404 and not _table_is_missing(error))
+    return error.status_code == 412 or (error.status_code == 404 and not table_is_missing(error))
+
+
+def is_refusal(error: HttpResponseError) -> bool:
+    """The service doesn't take what was to be written, and won't take it next time either."""
+    return error.status_code in _REFUSALS
 
 
 def is_too_large(error: HttpResponseError) -> bool:
     """EntityTooLarge, PropertyValueTooLarge and the like. Azurite counts an update's JSON, with bytes in base64."""
-    return error.status_code in (400, 413) and _says(error, "TooLarge")
+    return error.status_code in _REFUSALS and _says(error, "TooLarge")
 
 
-def _table_is_missing(error: HttpResponseError) -> bool:
+def table_is_missing(error: HttpResponseError) -> bool:
+    """A table, and not a row of it, isn't there."""
     return error.status_code == 404 and _says(error, "TableNotFound")
 
 

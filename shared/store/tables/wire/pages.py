@@ -1,4 +1,5 @@
-"""Queries, a page at a time, read straight from the service's JSON: a third of the SDK's CPU, a fraction of its memory.
+"""Queries, one page at a time, read straight from the service's JSON: a third of the SDK's CPU, a fraction of its
+memory.
 
 Formats: Microsoft Learn, "Query Entities", "Query timeout and pagination", "Payload format for Table service
 operations".
@@ -15,14 +16,14 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.data.tables import TableClient
 
-from shared.store import wire
+from shared.store.tables.wire import requests
 
 T = TypeVar("T")
 Row = dict[str, Any]
 """Properties by name, as JSON has them, with their types as `<name>@odata.type`; the ETag is `odata.etag`."""
 
 _TYPES: Mapping[str, Callable[[str], Any]] = {
-    "Edm.DateTime": datetime.fromisoformat,
+    "Edm.DateTime": datetime.fromisoformat,  # the service writes up to seven digits; Python drops the seventh
     "Edm.Binary": base64.b64decode,
     "Edm.Int64": int,
 }
@@ -31,11 +32,13 @@ _NEXT = ("NextPartitionKey", "NextRowKey")
 
 
 def pages(table: TableClient, query: str, read: Callable[[Row], T], *, top: int, select: str = "") -> Iterator[list[T]]:
-    """Pages of the rows that `query` ($filter) lets through. A page may be empty and still be followed by others.
+    """Yields pages of the rows that `query` ($filter) lets through. A page may be empty and still be followed by
+    others.
 
     Args:
-        read: makes of each row what is wanted of it; the rows themselves are not kept, they are large.
-        select: names of properties, by comma; "": all.
+        read: makes of each row what is wanted of it. The rows themselves are not kept: they are large.
+        top: the most rows per page.
+        select: names of properties, by comma; "" selects all.
 
     Raises:
         HttpResponseError: the service refuses, or its answer can't be read. AzureError: no answer.
@@ -43,22 +46,22 @@ def pages(table: TableClient, query: str, read: Callable[[Row], T], *, top: int,
     wanted = {"$filter": query, "$top": str(top)} | ({"$select": select} if select else {})
     place: dict[str, str] | None = {}
     while place is not None:
-        rows, place = _page(table, wanted | place)
+        rows, place = _read_page(table, wanted | place)
         found = [read(row) for row in rows]
         del rows
         yield found
 
 
-def _page(table: TableClient, parameters: Mapping[str, str]) -> tuple[list[Row], dict[str, str] | None]:
-    url = f"{wire.endpoint(table)}/{table.table_name}()?{urlencode(parameters)}"
+def _read_page(table: TableClient, parameters: Mapping[str, str]) -> tuple[list[Row], dict[str, str] | None]:
+    url = f"{requests.endpoint(table)}/{table.table_name}()?{urlencode(parameters)}"
     headers = {
         "Accept": "application/json;odata=minimalmetadata",
         "DataServiceVersion": "3.0",
         "x-ms-version": table.api_version,
     }
-    answer = wire.sent(table, HttpRequest("GET", url, headers=headers))
+    answer = requests.send(table, HttpRequest("GET", url, headers=headers))
     if answer.status_code != 200:
-        raise wire.refusal(answer)
+        raise requests.refusal(answer)
     try:
         rows: list[Row] = json.loads(answer.content)["value"]
     except (ValueError, KeyError, TypeError) as error:
@@ -68,8 +71,17 @@ def _page(table: TableClient, parameters: Mapping[str, str]) -> tuple[list[Row],
 
 
 def decoded(row: Row) -> Row:
-    """The row with Python's types. Raises ValueError or TypeError for one that makes no sense."""
-    return {name: _typed(value, row.get(name + _TYPE, "")) for name, value in row.items() if not name.endswith(_TYPE)}
+    """The row with Python's types. A null is left out: the service has no null, it writes one for a selected property
+    that the row lacks (see tests/service_storage.py).
+
+    Raises:
+        ValueError, TypeError: a value makes no sense.
+    """
+    return {
+        name: _typed(value, row.get(name + _TYPE, ""))
+        for name, value in row.items()
+        if value is not None and not name.endswith(_TYPE)
+    }
 
 
 def _typed(value: Any, kind: str) -> Any:

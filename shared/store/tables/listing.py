@@ -1,7 +1,7 @@
 """Lists and counts of accounts: scans of the table Accounts that never read a token cache.
 
 Table Storage has no index but its keys and counts nothing: a filter on another property reads every row and may answer
-empty pages with a continuation.
+empty pages with a continuation ("Query timeout and pagination").
 """
 
 import base64
@@ -16,7 +16,8 @@ from azure.data.tables import TableClient
 
 from shared.accounts import State
 from shared.store.protocol import AccountPage, AccountSummary, Headcount
-from shared.store.rows import SUMMARY_PROPERTIES, summary
+from shared.store.tables.rows import SUMMARY_PROPERTIES, sense_of, summary
+from shared.store.tables.service import ACCOUNTS
 
 _MOST_REQUESTS = 20  # to the service, for one page of a list; a rare find may need more pages
 _COUNTING_PAGE = 1000
@@ -25,7 +26,7 @@ _BEHIND_EVERY_NAME = "\uf8ff"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whom a list is of; see AccountStore.listed."""
+    """Whom a list is of; see AccountStore.list_accounts."""
 
     state: State | None
     username: str
@@ -49,7 +50,7 @@ class Choice:
 
 
 def list_page(table: TableClient, choice: Choice, *, cursor: str, most: int) -> AccountPage:
-    """See AccountStore.listed. Raises the SDK's errors, and ValueError."""
+    """See AccountStore.list_accounts. Raises the SDK's errors, and ValueError."""
     conditions, parameters = choice.filter()
     query: dict[str, Any] = {"select": list(SUMMARY_PROPERTIES), "results_per_page": most}
     rows: Any = (
@@ -58,19 +59,20 @@ def list_page(table: TableClient, choice: Choice, *, cursor: str, most: int) -> 
     pages = rows.by_page(continuation_token=_token(cursor))
     found: list[AccountSummary] = []
     for _ in range(_MOST_REQUESTS):
-        found += [summary(row) for row in next(pages, [])]
+        found += [each for row in next(pages, []) if (each := sense_of(row, summary, ACCOUNTS))]
         if len(found) >= most or not pages.continuation_token:
             break
     return AccountPage(tuple(found), _cursor(pages.continuation_token))
 
 
 def count(table: TableClient, overdue_before: datetime) -> Headcount:
-    """See AccountStore.counted. Raises the SDK's errors."""
+    """See AccountStore.count_accounts. Raises the SDK's errors."""
     states: Counter[str] = Counter()
     overdue = 0
     for row in table.list_entities(select=["State", "DueAt"], results_per_page=_COUNTING_PAGE):
-        states[row["State"]] += 1
-        overdue += row["DueAt"] < overdue_before
+        due_at = row.get("DueAt")
+        states[row.get("State") or State.ACTIVE.value] += 1
+        overdue += due_at is not None and due_at < overdue_before
     return Headcount({each: states[each.value] for each in State}, overdue)
 
 
@@ -87,7 +89,7 @@ def _token(cursor: str) -> dict[str, str | None] | None:
         return None
     try:
         partition, row = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise ValueError("not a cursor of this list") from error
     if not isinstance(partition, str) or not isinstance(row, str | None):
         raise ValueError("not a cursor of this list")

@@ -1,0 +1,526 @@
+"""The store on Table Storage: its own limits, and what it makes of answers that were lost, odd or incomplete.
+
+All on a storage that answers as the live service does; see tests/service_storage.py.
+"""
+
+import ast
+import os
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.data.tables import TableServiceClient, UpdateMode
+
+from shared import store
+from shared.accounts import Account, State, slot_of
+from shared.errors import Conflict, RowRefused, RowTooLarge, StoreUnavailable
+from shared.store import SweepRecord, TableAccountStore
+from shared.store.protocol import summary_of
+from shared.store.tables import first_edition
+from shared.store.tables.rows import (
+    MOST_CACHE_BYTES,
+    SUMMARY_PROPERTIES,
+    from_entity,
+    row_key,
+    summary,
+    sweep_entity,
+    sweep_record,
+    to_entity,
+)
+from tests.service_storage import ServiceShapedStorage
+from tests.shared.store_accounts import NOW, an_account
+
+BATCH: dict[str, Any] = {"method": "POST", "path": r"^/\$batch"}
+CLAIM: dict[str, Any] = {"method": "PUT", "path": r"^/Slots\("}
+MEBIBYTE = 1024 * 1024
+
+
+def people(count: int, size: int = 100) -> list[Account]:
+    """People of one slot, none of them stored, each with a token cache of so many bytes."""
+    names = (f"person-{number}" for number in range(100_000))
+    chosen = [name for name in names if slot_of(name) == "03"][:count]
+    return [an_account(name, sealed_cache=os.urandom(size)) for name in chosen]
+
+
+def saved(results: list[Any]) -> list[Account]:
+    """All were saved."""
+    assert [each for each in results if not isinstance(each, Account)] == []
+    return results
+
+
+def part(status: str, code: str, message: str) -> bytes:
+    """A transaction's answer with one part that says no."""
+    error = f'{{"odata.error":{{"code":"{code}","message":{{"lang":"en-US","value":"{message}"}}}}}}'
+    return (
+        f"--b\r\n\r\n--c\r\n\r\nHTTP/1.1 {status}\r\nCache-Control: no-cache\r\n\r\n{error}\r\n--c--\r\n--b--".encode()
+    )
+
+
+FOLDER = Path(store.__file__).parent
+
+
+@pytest.mark.parametrize("file", [*FOLDER.glob("*.py")], ids=lambda file: file.name)
+def test_only_its_own_folder_knows_table_storage(file: Path) -> None:
+    """Another store could follow: beside it nothing imports the SDK, and only the package's door imports the folder."""
+    nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
+    imported = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    imported |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    assert not [name for name in imported if name.startswith("azure")]
+    assert file.name == "__init__.py" or not [name for name in imported if name.startswith("shared.store.tables")]
+
+
+# Answers that were lost
+
+
+@pytest.mark.parametrize(
+    ("trouble", "requests"),
+    [({"status": 500, "code": "InternalError"}, 3), ({"status": 0}, 2), ({"status": 202, "content": b""}, 2)],
+    ids=["500", "no answer", "an answer without parts"],
+)
+def test_a_batch_that_was_committed_is_known_by_one_read(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, trouble: dict[str, Any], requests: int
+) -> None:
+    """The rows are sent once, and once more by the SDK after a 500; one small read settles all hundred."""
+    crowd = people(100, 17_000)
+    first = saved(table_store.save_many(crowd))
+    storage.clear()
+    saved(table_store.save_many([replace(each, username="a") for each in first]))
+    once = storage.bytes
+    first = [known for each in crowd if (known := table_store.get(each.account_id))]
+    storage.clear()
+    storage.add(**BATCH, **trouble, forward=True, times=1)
+    second = saved(table_store.save_many([replace(each, username="b") for each in first]))
+    assert len(storage.requests) == requests
+    assert storage.bytes < (requests - 1) * once + 50_000
+    storage.clear()
+    assert {each.username for page in table_store.due("03", NOW) for each in page} == {"b"}
+    saved(table_store.save_many(second))
+    assert storage.requests.count("POST /$batch") == 1, "the ETags are those of the rows"
+
+
+def test_a_first_save_that_was_committed_is_known_too(
+    storage: ServiceShapedStorage, table_store: TableAccountStore
+) -> None:
+    """The repetition is told that the row is there already (409)."""
+    storage.add(**BATCH, status=500, code="InternalError", forward=True, times=1)
+    known = table_store.save(an_account())
+    assert table_store.get("oid.tid") == known
+    storage.add(**BATCH, forward=True, times=1)
+    touched = table_store.touch(replace(known, last_activity=NOW))
+    assert table_store.save(touched).etag != touched.etag
+
+
+def test_a_batch_that_was_not_committed_is_written_after_a_lost_answer(
+    storage: ServiceShapedStorage, table_store: TableAccountStore
+) -> None:
+    """Nothing is taken for ours that isn't."""
+    first = saved(table_store.save_many(people(3)))
+    storage.clear()
+    storage.add(**BATCH, times=1)
+    saved(table_store.save_many([replace(each, username="new") for each in first]))
+    assert storage.requests == ["POST /$batch", "GET /Accounts()", "POST /$batch"]
+    assert {each.username for page in table_store.due("03", NOW) for each in page} == {"new"}
+
+
+def test_a_write_is_known_again_after_an_outage(storage: ServiceShapedStorage, table_store: TableAccountStore) -> None:
+    """The storage fails for good after it had committed; the same save, later, finds its own rows."""
+    first = saved(table_store.save_many(people(3)))
+    wanted = [replace(each, username="new") for each in first]
+    storage.add(**BATCH, forward=True, times=1)
+    storage.add(method="GET", status=503)
+    assert all(isinstance(each, StoreUnavailable) for each in table_store.save_many(wanted))
+    storage.clear()
+    again = saved(table_store.save_many(wanted))
+    assert [table_store.get(each.account_id) for each in again] == again
+
+
+def test_somebody_elses_write_is_never_taken_for_ours(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, tables: TableServiceClient
+) -> None:
+    """Our answer was lost, and somebody wrote since: theirs stands."""
+    (first,) = saved(table_store.save_many(people(1)))
+    direct = TableAccountStore(tables)
+
+    def write() -> None:
+        known = direct.get(first.account_id)
+        assert known
+        direct.save(replace(known, username="theirs"))
+
+    storage.add(**BATCH, forward=True, times=1)
+    storage.add(method="GET", before=write, times=1)
+    assert isinstance(table_store.save_many([replace(first, username="ours")])[0], Conflict)
+    known = table_store.get(first.account_id)
+    assert known
+    assert known.username == "theirs"
+
+
+def test_many_conflicts_take_three_requests(storage: ServiceShapedStorage, table_store: TableAccountStore) -> None:
+    """The refused transaction, a read of all rows, and one with those that are still as they were."""
+    crowd = saved(table_store.save_many(people(100, 10_000)))
+    changed = crowd[0:80:2]
+    saved(table_store.touch_many([replace(each, lease=None) for each in changed]))
+    assert table_store.delete(crowd[81].account_id)
+    storage.clear()
+    results = table_store.save_many([replace(each, username="new") for each in crowd])
+    assert storage.requests == ["POST /$batch", "GET /Accounts()", "POST /$batch"]
+    refused = [index for index, each in enumerate(results) if isinstance(each, Conflict)]
+    assert refused == [*range(0, 80, 2), 81]
+    assert sum(isinstance(each, Account) for each in results) == 59
+
+
+def test_rows_that_keep_changing_are_given_up(storage: ServiceShapedStorage, table_store: TableAccountStore) -> None:
+    """Whatever the service says, it is not asked for ever."""
+    first = saved(table_store.save_many(people(2)))
+    storage.clear()
+    storage.add(**BATCH, status=202, content=part("412 Precondition Failed", "UpdateConditionNotSatisfied", "no"))
+    results = table_store.save_many(first)
+    assert [isinstance(each, StoreUnavailable) for each in results] == [True, True]
+    assert len(storage.requests) < 10
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        part("409 Conflict", "EntityAlreadyExists", "250:The specified entity already exists."),
+        part("412 Precondition Failed", "UpdateConditionNotSatisfied", "250:The update condition …"),
+        part("400 Bad Request", "InvalidInput", "250:One of the request inputs is not valid."),
+        b"--b\r\nHTTP/1.1 204 No Content\r\n\r\n\r\n--b--" * 3,
+    ],
+    ids=["409", "412", "400", "no ETags"],
+)
+def test_an_answer_that_names_a_row_beyond_the_batch_or_none_costs_nobody_their_write(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, content: bytes
+) -> None:
+    """It is looked at what is there; then the rows are written."""
+    first = saved(table_store.save_many(people(3)))
+    storage.add(**BATCH, status=202, content=content, times=1)
+    second = saved(table_store.save_many([replace(each, username="new") for each in first]))
+    assert [table_store.get(each.account_id) for each in second] == second
+
+
+# Rows that the service refuses
+
+
+@pytest.mark.parametrize("odd", [0, 7, 99])
+def test_one_row_that_the_service_refuses_costs_nobody_elses_write(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, odd: int
+) -> None:
+    """The live service names no row when it is the first: halves are tried."""
+    crowd = people(100)
+    crowd[odd] = replace(crowd[odd], username="evil")
+    storage.add(**BATCH, body="evil", status=400, code="InvalidInput")
+    results = table_store.save_many(crowd)
+    assert [index for index, each in enumerate(results) if not isinstance(each, Account)] == [odd]
+    assert isinstance(results[odd], RowRefused)
+    assert "400 InvalidInput" in str(results[odd])
+    assert len(storage.requests) < 20
+
+
+def test_a_property_that_the_service_finds_too_large_is_refused_alone(table_store: TableAccountStore) -> None:
+    """A string has at most 32 Ki characters there."""
+    crowd = people(5)
+    crowd[3] = replace(crowd[3], username="x" * 40_000)
+    results = table_store.save_many(crowd)
+    assert [isinstance(each, Account) for each in results] == [True, True, True, False, True]
+    assert isinstance(results[3], RowTooLarge)
+
+
+@pytest.mark.parametrize("size", [MOST_CACHE_BYTES, MOST_CACHE_BYTES + 1])
+def test_a_cache_of_the_limit_is_stored_and_a_larger_one_is_refused(table_store: TableAccountStore, size: int) -> None:
+    """A clear error before anything is written."""
+    account = an_account(sealed_cache=os.urandom(size))
+    if size == MOST_CACHE_BYTES:
+        assert table_store.save(account) == table_store.get("oid.tid")
+    else:
+        with pytest.raises(RowTooLarge):
+            table_store.save(account)
+        assert table_store.get("oid.tid") is None
+
+
+@pytest.mark.parametrize("text", ['"' * 15_000, "\\" * 15_000, "é" * 5_000])
+def test_no_transaction_is_larger_than_the_service_takes(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, text: str
+) -> None:
+    """Text that JSON escapes twice is measured as it is sent."""
+    crowd = [replace(each, task_state={"t": text}) for each in people(100, 3000)]
+    saved(table_store.save_many(crowd))
+    assert MEBIBYTE < storage.largest < 4 * MEBIBYTE
+
+
+def test_large_rows_are_split_over_transactions(storage: ServiceShapedStorage, table_store: TableAccountStore) -> None:
+    """Ten rows of 800 KB don't fit into one."""
+    saved(table_store.save_many(people(10, 800_000)))
+    assert storage.largest < 4 * MEBIBYTE
+
+
+@pytest.mark.parametrize("retry_after", ["0", ""])
+def test_a_busy_server_is_asked_again(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, retry_after: str
+) -> None:
+    """503 ServerBusy, with and without Retry-After."""
+    trouble = storage.add(**BATCH, status=503, code="ServerBusy", retry_after=retry_after, times=2)
+    saved(table_store.save_many(people(3)))
+    assert trouble.happened == 2
+
+
+# Deleting
+
+
+def test_deleting_takes_one_request(storage: ServiceShapedStorage, table_store: TableAccountStore) -> None:
+    """And reads no token cache for it."""
+    first = table_store.save(an_account())
+    storage.clear()
+    assert table_store.delete("oid.tid", etag=first.etag)
+    assert storage.requests == ["POST /$batch"]
+
+
+@pytest.mark.parametrize("etag", ["known", None])
+def test_a_deletion_whose_answer_was_lost_is_done(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, etag: str | None
+) -> None:
+    """It is asked for once more, and then the row is gone."""
+    first = table_store.save(an_account())
+    storage.add(**BATCH, forward=True, times=1)
+    assert table_store.delete("oid.tid", etag=first.etag if etag else None)
+    assert table_store.get("oid.tid") is None
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "error"),
+    [
+        ("412 Precondition Failed", "UpdateConditionNotSatisfied", Conflict),
+        ("403 Forbidden", "AuthorizationFailure", StoreUnavailable),
+        ("400 Bad Request", "PropertyValueTooLarge", RowTooLarge),
+        ("409 Conflict", "TableBeingDeleted", StoreUnavailable),
+    ],
+)
+def test_errors_of_any_transaction_are_ours(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, status: str, code: str, error: type[Exception]
+) -> None:
+    """No error of the SDK leaves the store."""
+    table_store.save(an_account())
+    storage.add(**BATCH, status=202, content=part(status, code, "no"))
+    with pytest.raises(error):
+        table_store.delete("oid.tid")
+
+
+# Slots and sweeps
+
+
+@pytest.mark.parametrize("trouble", [{"status": 500, "code": "InternalError"}, {"status": 0}])
+def test_a_claim_whose_answer_was_lost_is_ours(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, trouble: dict[str, Any]
+) -> None:
+    """Nobody would sweep that slot until the claim ran out."""
+    storage.add(method="POST", path="^/Slots", **trouble, forward=True, times=1)
+    claimed = table_store.set_hint(table_store.slots()[3], NOW)
+    assert claimed is not None
+    storage.add(**CLAIM, **trouble, forward=True, times=1)
+    again = table_store.set_hint(claimed, NOW + timedelta(minutes=1))
+    assert again is not None
+    assert table_store.slots()[3] == again
+    assert table_store.set_hint(claimed, NOW) is None
+
+
+@pytest.mark.parametrize("trouble", [{"status": 412, "code": "UpdateConditionNotSatisfied"}, {"status": 404}])
+def test_lowering_a_hint_ends_whatever_the_service_answers(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, trouble: dict[str, Any]
+) -> None:
+    """An error, and not a loop."""
+    table_store.lower_hint("03", NOW)
+    storage.add(**CLAIM, **trouble)
+    with pytest.raises(StoreUnavailable):
+        table_store.lower_hint("03", NOW)
+
+
+def test_a_slot_without_a_time_is_due(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """One odd row stops no tick."""
+    table_store.lower_hint("03", NOW)
+    tables.get_table_client("Slots").upsert_entity({"PartitionKey": "slots", "RowKey": "03"}, mode=UpdateMode.REPLACE)
+    slot = table_store.slots()[3]
+    assert slot.next_due_at < NOW
+    assert table_store.set_hint(slot, NOW) is not None
+
+
+# Null and absent
+
+
+def test_null_is_absent() -> None:
+    """Whatever a row lacks may come as null, with and without $select."""
+    bare = to_entity(Account(account_id="oid.tid"))
+    full = to_entity(an_account())
+    nulls = dict.fromkeys(full)
+    assert from_entity(nulls | bare, "e") == from_entity(bare, "e")
+    assert summary(nulls | bare) == summary(bare)
+    optional = [name for name in bare if name not in ("AccountId", "DueAt", "LastActivity")]
+    for name in optional:
+        absent = {key: value for key, value in bare.items() if key != name}
+        assert from_entity(bare | {name: None}, "e") == from_entity(absent, "e")
+        assert summary(bare | {name: None}) == summary(absent)
+    record = sweep_entity(SweepRecord(started_at=NOW, seconds=1.0, slots=2, counts={"fresh": 1}), "x")
+    assert sweep_record(record | {"throttled": None, "Stopped": None}) == sweep_record(record)
+
+
+def test_a_list_selects_what_it_shows() -> None:
+    """Every property that a summary reads is selected, and every selected one is read."""
+    account = an_account()
+    row = to_entity(account)
+    selected = {name: row[name] for name in SUMMARY_PROPERTIES}
+    assert summary(selected) == summary(row) == summary_of(account)
+    blank = summary_of(Account(account_id="oid.tid"))
+    same = [name for name in blank.__slots__ if getattr(blank, name) == getattr(summary_of(account), name)]
+    assert same == ["account_id"], "this test needs an account whose every value differs from the default"
+    for name in SUMMARY_PROPERTIES:
+        try:
+            lacking = summary(selected | {name: None})
+        except (KeyError, TypeError, AttributeError):
+            continue
+        assert lacking != summary(selected), name
+
+
+def test_odd_rows_hide_nobody_in_lists_and_counts(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """Written by hand, or by another version."""
+    saved(table_store.save_many(people(2)))
+    table = tables.get_table_client("Accounts")
+    table.create_entity({"PartitionKey": "03", "RowKey": "a"})
+    odd = people(3)[2].account_id
+    table.create_entity({"PartitionKey": "03", "RowKey": odd, "AccountId": odd, "State": "asleep", "DueAt": NOW})
+    assert len(table_store.list_accounts().accounts) == 2
+    assert table_store.count_accounts(NOW).states[State.NEEDS_SIGN_IN] == 2
+    with pytest.raises(StoreUnavailable):
+        table_store.get(odd)
+
+
+def test_odd_rows_hide_no_sweep(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """Of those that are read, the odd ones are left out."""
+    table_store.record_sweep(SweepRecord(started_at=NOW, seconds=1, slots=1))
+    tables.get_table_client("Sweeps").create_entity({"PartitionKey": "sweeps", "RowKey": "0", "StartedAt": "soon"})
+    assert [each.started_at for each in table_store.recent_sweeps(2)] == [NOW]
+
+
+def test_a_row_copied_under_another_key_is_nobodys_turn(
+    table_store: TableAccountStore, tables: TableServiceClient
+) -> None:
+    """Who can write to the table gives nobody a second turn."""
+    (account,) = saved(table_store.save_many(people(1)))
+    table = tables.get_table_client("Accounts")
+    table.create_entity(dict(table.get_entity("03", account.account_id)) | {"RowKey": "copy"})
+    assert [each for page in table_store.due("03", NOW) for each in page] == [account]
+
+
+# Rows of the first edition
+
+FIRST = ["a/b", "a%2Fb", "auth0|50%", "x~y", "x+y", "a_x002F_b", 'a\\b#c?d"e', "ü/x", "tab\t", "~" * 200, "50 % + tax"]
+
+
+@pytest.fixture(params=["azurite", "service"])
+def old_store(request: pytest.FixtureRequest, tables: TableServiceClient) -> TableAccountStore:
+    """A store with one row for each of these ids, written as the first edition wrote it: with its key, and without
+    WriteId."""
+    made: TableAccountStore = (
+        TableAccountStore(tables) if request.param == "azurite" else request.getfixturevalue("table_store")
+    )
+    made.slots()  # makes the tables
+    for account_id in FIRST:
+        row = to_entity(an_account(account_id)) | {"RowKey": first_edition.first_key(account_id)}
+        tables.get_table_client("Accounts").create_entity({name: row[name] for name in row if name != "WriteId"})
+    return made
+
+
+def keys(tables: TableServiceClient) -> list[str]:
+    """Of all accounts' rows."""
+    return sorted(row["RowKey"] for row in tables.get_table_client("Accounts").list_entities())
+
+
+@pytest.mark.parametrize("account_id", FIRST)
+def test_a_row_of_the_first_edition_is_found_and_moved(
+    old_store: TableAccountStore, tables: TableServiceClient, account_id: str
+) -> None:
+    """By get: the row is there once, under its new key, and can be written."""
+    known = old_store.get(account_id)
+    assert known is not None
+    assert known == an_account(account_id, sealed_cache=known.sealed_cache)
+    assert len(keys(tables)) == len(FIRST)
+    assert row_key(account_id) in keys(tables)
+    assert first_edition.first_key(account_id) not in keys(tables)
+    assert old_store.get(account_id) == known
+    assert old_store.save(replace(known, username="new")).etag != known.etag
+
+
+@pytest.mark.parametrize("account_id", FIRST)
+def test_a_row_of_the_first_edition_is_swept(
+    old_store: TableAccountStore, tables: TableServiceClient, account_id: str
+) -> None:
+    """By a scan: everybody has their turn, with an ETag that can be written with."""
+    found = [each for page in old_store.due(slot_of(account_id), NOW) for each in page]
+    (known,) = (each for each in found if each.account_id == account_id)
+    assert first_edition.first_key(account_id) not in keys(tables)
+    saved(old_store.save_many([replace(known, username="new")]))
+    assert len(keys(tables)) == len(FIRST)
+
+
+@pytest.mark.parametrize("account_id", FIRST)
+def test_a_row_of_the_first_edition_is_deleted(
+    old_store: TableAccountStore, tables: TableServiceClient, account_id: str
+) -> None:
+    """And nobody else's."""
+    assert old_store.delete(account_id)
+    assert len(keys(tables)) == len(FIRST) - 1
+    assert not old_store.delete(account_id)
+    assert old_store.get(account_id) is None
+    assert all(old_store.get(each) for each in FIRST if each != account_id)
+
+
+def test_a_row_that_is_moved_by_two_at_once_is_moved_once(
+    storage: ServiceShapedStorage, old_store: TableAccountStore, tables: TableServiceClient
+) -> None:
+    """The slower one finds it under its new key."""
+    with storage.client() as client:
+        slow = TableAccountStore(client)
+        storage.add(**BATCH, before=lambda: old_store.get("a/b"), times=1)
+        known = slow.get("a/b")
+    assert known is not None
+    assert known == old_store.get("a/b")
+    assert len(keys(tables)) == len(FIRST)
+
+
+def test_an_old_key_that_is_somebody_elses_new_one_locks_nobody_out(
+    old_store: TableAccountStore, tables: TableServiceClient
+) -> None:
+    """`a_x002F_b` was the key of that account, and is now the key of `a/b`."""
+    both = ((f"{number}_x002F_b", f"{number}/b") for number in range(1000))
+    old, new = next(pair for pair in both if slot_of(pair[0]) == slot_of(pair[1]))
+    tables.get_table_client("Accounts").create_entity(to_entity(an_account(old)) | {"RowKey": old})
+    assert first_edition.first_key(old) == row_key(new)
+    assert old_store.get(new) is None
+    saved = old_store.save(an_account(new))
+    assert old_store.get(new) == saved
+    known = old_store.get(old)
+    assert known is not None
+    assert known.account_id == old
+
+
+def test_an_ordinary_account_is_looked_for_once(storage: ServiceShapedStorage, table_store: TableAccountStore) -> None:
+    """Nothing of the first edition costs an Entra account a request."""
+    saved(table_store.save_many([an_account("oid.tid")]))
+    storage.clear()
+    assert table_store.get("oid.tid") is not None
+    assert table_store.get("other.tid") is None
+    assert len(storage.requests) == 2
+
+
+def test_times_with_seven_digits_are_read(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """As another tool may have written them."""
+    (account,) = saved(table_store.save_many(people(1)))
+    row = {"PartitionKey": "03", "RowKey": account.account_id}
+    seven = {"DueAt": "2026-03-01T11:59:59.9999999Z", "DueAt@odata.type": "Edm.DateTime"}
+    tables.get_table_client("Accounts").update_entity(row | seven, mode=UpdateMode.MERGE)
+    known = table_store.get(account.account_id)
+    assert known is not None
+    expected = datetime(2026, 3, 1, 11, 59, 59, 999999, tzinfo=NOW.tzinfo)
+    assert known.due_at == expected
+    assert [each.due_at for page in table_store.due("03", NOW) for each in page] == [expected]
+    assert table_store.earliest_due("03", NOW) == expected
+    assert table_store.list_accounts().accounts[0].due_at == expected
