@@ -1,7 +1,7 @@
 """Access tokens for a person who is here, or whose client calls: acquire silently, save what changed.
 
-Only one instance at a time redeems a person's refresh token. A caller that needs a token request takes the row's lease
-first. The others wait a moment, read the row again and find the fresh token.
+Over all instances, only one request at a time redeems a person's refresh token: a request that needs a new token takes
+the row's lease first. The others wait a moment, read the row again and find the fresh token.
 """
 
 import logging
