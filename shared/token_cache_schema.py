@@ -35,30 +35,40 @@ def check_token_cache(text: str) -> None:
 
 
 def _is_entry(section: str, entry: object) -> bool:
-    if not isinstance(entry, dict) or not _nests_at_most(_DEEPEST_VALUE, entry):
+    """Plain loops: this runs for each entry of each acquisition."""
+    if not isinstance(entry, dict):
         return False
-    times = (*_TIMES, "last_modification_time") if section == "RefreshToken" else _TIMES
-    return (
-        all(isinstance(entry.get(name), str) for name in _NEEDED.get(section, ()))
-        and all(isinstance(entry.get(name), str | None) for name in _OPTIONAL)
-        and all(_is_time(entry.get(name, "0")) for name in times)
-        # MSAL asserts this before it removes a token.
-        and ("secret" not in _NEEDED.get(section, ()) or entry.get("credential_type") == section)
-        and _is_sendable(entry)
-    )
+    needed = _NEEDED.get(section, ())
+    for name in needed:
+        if not isinstance(entry.get(name), str):
+            return False
+    for name in _OPTIONAL:
+        if not isinstance(entry.get(name), str | None):
+            return False
+    for name in (*_TIMES, "last_modification_time") if section == "RefreshToken" else _TIMES:
+        if name in entry and not _is_time(entry[name]):
+            return False
+    for value in entry.values():
+        if isinstance(value, dict | list) and not _nests_at_most(_DEEPEST_VALUE - 1, value):
+            return False
+    # MSAL asserts this before it removes a token.
+    return ("secret" not in needed or entry.get("credential_type") == section) and _is_sendable(entry)
 
 
 def _is_time(value: object) -> bool:
-    return str(value).isascii() and str(value).isdigit() and len(str(value)) <= _LONGEST_TIME
+    text = str(value)
+    return len(text) <= _LONGEST_TIME and text.isascii() and text.isdigit()
 
 
 def _is_sendable(entry: dict[str, Any]) -> bool:
     """Can the token and the account's id be sent? Tokens are printable ASCII (RFC 6749, appendix A). MSAL sends the id
     in the header X-AnchorMailbox."""
     secret, account = str(entry.get("secret", "")), str(entry.get("home_account_id", ""))
-    return (
-        secret.isascii() and secret.isprintable() and account.isprintable() and all(each < "\u0100" for each in account)
-    )
+    try:
+        account.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return account.isprintable() and secret.isascii() and secret.isprintable()
 
 
 def _nests_at_most(levels: int, value: object) -> bool:
