@@ -35,10 +35,16 @@ def check_token_cache(text: str) -> None:
 
 
 def _is_entry(section: str, entry: object) -> bool:
-    """Plain loops: this runs for each entry of each acquisition."""
     if not isinstance(entry, dict):
         return False
     needed = _NEEDED.get(section, ())
+    if "secret" in needed and entry.get("credential_type") != section:
+        return False  # MSAL asserts this before it removes a token
+    return _has_right_types(entry, needed, section) and _is_sendable(entry)
+
+
+def _has_right_types(entry: dict[str, Any], needed: tuple[str, ...], section: str) -> bool:
+    """Plain loops: this runs for each entry of each acquisition."""
     for name in needed:
         if not isinstance(entry.get(name), str):
             return False
@@ -48,11 +54,7 @@ def _is_entry(section: str, entry: object) -> bool:
     for name in (*_TIMES, "last_modification_time") if section == "RefreshToken" else _TIMES:
         if name in entry and not _is_time(entry[name]):
             return False
-    for value in entry.values():
-        if isinstance(value, dict | list) and not _nests_at_most(_DEEPEST_VALUE - 1, value):
-            return False
-    # MSAL asserts this before it removes a token.
-    return ("secret" not in needed or entry.get("credential_type") == section) and _is_sendable(entry)
+    return all(_nests_at_most(_DEEPEST_VALUE - 1, each) for each in entry.values() if isinstance(each, dict | list))
 
 
 def _is_time(value: object) -> bool:
