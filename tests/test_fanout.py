@@ -2,10 +2,12 @@
 are harmless."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from azure.storage.queue import QueueServiceClient
 
+from shared.accounts import slot_of
 from shared.identity.rate_limit import RateLimit
 from shared.sweep_queue import SWEEP_SLOTS
 from tests.running_app import RunningApp
@@ -61,6 +63,45 @@ def test_a_slot_that_must_wait_for_the_tenant_gives_its_message_back(
     app.host.fire("sweep")
     app.drain()
     assert app.tenant.log()["refresh_tokens_redeemed"] == 2
+
+
+def test_messages_do_not_pile_up_while_the_tenant_asks_for_a_pause(app: RunningApp, queues: QueueServiceClient) -> None:
+    """The slot is not due before the pause is over, so that no tick of the timer puts another message."""
+    app.services.rate_limit = RateLimit(clock=lambda: app.clock().timestamp())
+    app.services.wait = lambda seconds: pytest.fail(f"waited {seconds} s")
+    app.browser().sign_in("ada@contoso.example")
+    app.clock.move(minutes=3)
+    app.browser().sign_in("ben@contoso.example")
+    app.tenant.add_fault("token", "throttle", retry_after=3600, times=1)
+    for _ in range(10):
+        app.clock.move(minutes=4)
+        app.host.fire("sweep")
+        app.drain()
+    assert queues.get_queue_client(SWEEP_SLOTS).get_queue_properties().approximate_message_count == 1
+
+
+def test_short_pauses_in_a_row_are_not_slept_through(app: RunningApp, queues: QueueServiceClient) -> None:
+    """A Retry-After of 4 s after each request: the function gives up after ten seconds in all."""
+    app.services.rate_limit = RateLimit(clock=lambda: app.clock().timestamp())
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        app.clock.wait(seconds)
+
+    app.services.wait = wait
+    app.browser().sign_in("ada@contoso.example")
+    (ada,) = app.accounts()
+    keys = app.services.settings.key_ring
+    cache = keys.open_cache(ada.sealed_cache, ada.account_id)
+    others = [name for name in map(str, range(500)) if slot_of(name) == ada.slot][:20]
+    for name in others:
+        app.services.store.save(replace(ada, account_id=name, sealed_cache=keys.seal_cache(cache, name), etag=None))
+    app.tenant.add_fault("token", "throttle", retry_after=4)
+    app.clock.move(minutes=7)
+    assert app.host.fire("sweep_slot", ada.slot).succeeded
+    assert 0 < sum(waited) <= 10
+    assert queues.get_queue_client(SWEEP_SLOTS).get_queue_properties().approximate_message_count == 1
 
 
 def test_a_message_for_no_slot_fails_and_harms_nobody(app: RunningApp) -> None:

@@ -38,8 +38,9 @@ def send(accounts: Iterable[Account], app: Services) -> list[Account]:
         failure = _unannounced(account)
         if failure is None:
             continue
+        text = json.dumps(_message(account, failure, app.settings))
         try:
-            app.queues.send(SIGN_IN_REQUIRED, json.dumps(_message(account, failure, app.settings)))
+            app.queues.send(SIGN_IN_REQUIRED, text)
         except StoreUnavailable as error:
             logger.error("a notification could not be sent; the next sweep tries again: %s", error)
             break

@@ -19,7 +19,7 @@ class Progress:
 
     Args:
         time_limit: no turn begins later than this after the start.
-        longest_wait: seconds. When the tenant asks for a longer pause, the sweep ends and sets `resume_after`.
+        longest_wait: seconds that its pauses may take together. After that the sweep ends and sets `resume_after`.
 
     Attributes:
         handing_out: the lock of the slot that hands out turns; one slot does at a time.
@@ -39,6 +39,7 @@ class Progress:
         self.stopped = ""
         self.resume_after: float | None = None
         self._longest_wait = longest_wait
+        self._waited = 0.0
         self._began = time.monotonic()
         self._ends_at = self._began + time_limit.total_seconds()
         self._one_at_a_time = threading.Lock()
@@ -115,7 +116,9 @@ class Progress:
     def _wait_out_pauses(self) -> None:
         """Waits while the tenant asks for a pause. Ends the sweep when the pause is too long for it."""
         while seconds := self.app.rate_limit.seconds_to_wait():
-            if seconds > self._longest_wait:
+            with self._lock:
+                self._waited += seconds
+            if self._waited > self._longest_wait:
                 self.resume_after = max(seconds, self.resume_after or 0.0)
             elif time.monotonic() + seconds >= self._ends_at:
                 self.stop("the tenant throttles or fails for longer than this sweep may last")

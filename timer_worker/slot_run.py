@@ -69,7 +69,7 @@ class SlotRun:
         """Sweeps until all who are due had their turn, or the sweep must stop.
 
         A turn that began is completed and saved, if that is possible, even when the storage fails meanwhile: a redeemed
-        token must not get lost.
+        token must not get lost. That holds for an error that nobody expected as well.
 
         Raises:
             StoreError: the storage failed. Accounts that were not saved are still due.
@@ -79,8 +79,9 @@ class SlotRun:
                 self._hand_out_turns()
         except StoreError as error:
             self._failure = self._failure or error
-        while self._acquiring or self._running or len(self._tokens) or len(self._results):
-            self._handle_next_event()
+        finally:
+            while self._acquiring or self._running or len(self._tokens) or len(self._results):
+                self._handle_next_event()
         if self._failure:
             raise self._failure
 
@@ -102,21 +103,32 @@ class SlotRun:
         over, its row is deleted, with the ETag as read. An account whose tenant is no longer in ALLOWED_TENANTS is due
         again after an interval.
         """
-        store, lifecycle, settings = self._app.store, self._app.lifecycle, self._app.settings
-        for page in store.due(self._slot, self._app.now()):
+        for page in self._app.store.due(self._slot, self._app.now()):
             ready = []
             for account in page:
-                if not settings.admits(account.tenant_id):
-                    store.touch_many([replace(account, due_at=self._app.now() + settings.sweep_every)])
-                elif not account.is_set_aside:
-                    ready.append(account)
-                elif lifecycle.is_past_retention(account, self._app.now()):
-                    self._delete(account)
-                elif notifications.is_owed(account):
-                    self._notify([account])
-                else:
-                    store.touch_many([lifecycle.defer_until_retention(account)])
-            yield from self._take_leases(ready) if settings.strict_rotation else ready
+                try:
+                    if self._has_turn(account):
+                        ready.append(account)
+                except StoreError:
+                    raise
+                except Exception:  # an odd row must not keep the others from their turns
+                    logger.exception("an account could not be put off; it is tried again")
+            yield from self._take_leases(ready) if self._app.settings.strict_rotation else ready
+
+    def _has_turn(self, account: Account) -> bool:
+        """Is it this account's turn? When not, does what is due instead."""
+        lifecycle, now = self._app.lifecycle, self._app.now()
+        if not self._app.settings.admits(account.tenant_id):
+            self._app.store.touch_many([replace(account, due_at=now + self._app.settings.sweep_every)])
+        elif not account.is_set_aside:
+            return True
+        elif lifecycle.is_past_retention(account, now):
+            self._delete(account)
+        elif notifications.is_owed(account):
+            self._notify([account])
+        else:
+            self._app.store.touch_many([lifecycle.defer_until_retention(account)])
+        return False
 
     def _delete(self, account: Account) -> None:
         try:

@@ -39,7 +39,7 @@ class Sweep:
     Args:
         tasks: the background work to do for each person.
         time_limit: no turn begins later than this after the start.
-        longest_wait: seconds. When the tenant asks for a longer pause, the sweep ends and sets `resume_after`.
+        longest_wait: seconds that its pauses may take together. After that the sweep ends and sets `resume_after`.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Sweep:
         self._tasks = tasks
         self._started_at = app.now()
         self._progress = Progress(app, time_limit=time_limit, longest_wait=longest_wait)
-        self._storage_failure = ""
+        self._failure = ""
 
     def run(self, slots: Sequence[Slot]) -> SweepRecord | None:
         """Sweeps these slots. Returns the record, which is stored; None when no slot could be claimed.
@@ -67,7 +67,7 @@ class Sweep:
             logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
         with telemetry.sweep():
             claims = [claim for claim in map(self._claim, slots) if claim]
-            if not claims and not self._storage_failure:
+            if not claims and not self._failure:
                 return None
             with ThreadPoolExecutor(_SLOTS_AT_A_TIME, thread_name_prefix="slot") as threads:
                 list(threads.map(telemetry.carried(self._run_slot), claims))
@@ -92,7 +92,7 @@ class Sweep:
         try:
             return self._app.store.set_hint(slot, until, claimed_until=slot.claimed_until or until)
         except StoreError as error:
-            self._note_storage_failure(slot, error)
+            self._note_failure(slot, str(error))
             return None
 
     def _run_slot(self, claim: Slot) -> None:
@@ -101,14 +101,19 @@ class Sweep:
             with telemetry.slot(claim.name):
                 SlotRun(self._progress, claim.name, self._tasks).run()
                 latest = self._app.lifecycle.next_turn(claim.name, self._app.now())
-                earliest = self._app.store.earliest_due(claim.name, latest)
-                if self._app.store.set_hint(claim, earliest or latest) is None:
+                due_at = self._app.store.earliest_due(claim.name, latest) or latest
+                if self.resume_after is not None:  # no tick asks for the slot before the tenant's pause is over
+                    due_at = max(due_at, self._app.now() + timedelta(seconds=self.resume_after))
+                if self._app.store.set_hint(claim, due_at) is None:
                     logger.debug("slot %s was lowered while it was swept", claim.name)
         except StoreError as error:
-            self._note_storage_failure(claim, error)
+            self._note_failure(claim, str(error))
+        except Exception as error:  # the other slots go on, and the sweep has its record
+            logger.exception("slot %s failed in an unexpected way", claim.name)
+            self._note_failure(claim, type(error).__name__)
 
-    def _note_storage_failure(self, slot: Slot, error: StoreError) -> None:
-        self._storage_failure = self._storage_failure or f"slot {slot.name}: {error}"
+    def _note_failure(self, slot: Slot, why: str) -> None:
+        self._failure = self._failure or f"slot {slot.name}: {why}"
 
     def _keep_record(self, slots: int) -> SweepRecord:
         """Stores the record and logs it."""
@@ -119,7 +124,7 @@ class Sweep:
             slots=slots,
             counts={name: count for name, count in sorted(progress.counts.items()) if count},
             oldest_overdue=round(progress.oldest_overdue, 1),
-            stopped=progress.stopped or self._storage_failure,
+            stopped=progress.stopped or self._failure,
         )
         try:
             self._app.store.record_sweep(record)

@@ -7,7 +7,7 @@ import random
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from shared.accounts.model import EPOCH, SLOTS, Account, Attempt, Failure, Person, Source, State
 from shared.accounts.outcomes import Outcome, Verdict
@@ -16,6 +16,7 @@ _RECENT = 10
 _FIRST_VERSIONS = 1 << 30  # leaves room to count within 32 bits
 _FIRST_BACKOFF = timedelta(minutes=1)
 _LONGEST_RETRY_AFTER = timedelta(hours=1)
+_LATEST = datetime.max.replace(tzinfo=UTC)
 _ACTIVITY_WRITES = 5  # at most so many per ABSENT_AFTER
 
 
@@ -160,7 +161,7 @@ class Lifecycle:
 
     def _retention_ends(self, account: Account) -> datetime:
         since = account.failure.first_at if account.failure else account.last_activity
-        return since + self.retention
+        return min(since, _LATEST - self.retention) + self.retention
 
 
 def _failure(before: Failure | None, verdict: Verdict, now: datetime) -> Failure:

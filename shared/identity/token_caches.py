@@ -24,15 +24,25 @@ def deserialize(cache: SerializableTokenCache, text: str, *, host: str = "") -> 
         ValueError: the text is no token cache in MSAL's schema (`check_token_cache`).
     """
     check_token_cache(text)
-    aliases = [alias for alias in cloud_of(host) if alias != host and f'"{alias}"' in text]
-    if aliases:
+    aliases = set(cloud_of(host)) - {host}
+    if aliases and any(alias in text.lower() for alias in aliases):
         content = json.loads(text)
         for section in content.values():
-            for key in [key for key, entry in section.items() if entry.get("environment") in aliases]:
-                entry = section.pop(key)
-                section.setdefault(key.replace(entry["environment"], host, 1), {**entry, "environment": host})
+            for key, entry in list(section.items()):
+                named = str(entry.get("environment", ""))
+                if named.lower() in aliases:
+                    del section[key]
+                    ours = key.replace(named, host, 1)
+                    # Under two names, the newer of two entries is the one that still works.
+                    if ours not in section or _written_at(entry) > _written_at(section[ours]):
+                        section[ours] = {**entry, "environment": host}
         text = json.dumps(content)
     cache.deserialize(text)
+
+
+def _written_at(entry: dict[str, Any]) -> int:
+    """When the entry was written, in POSIX seconds; 0 when it doesn't say."""
+    return int(entry.get("last_modification_time") or entry.get("cached_at") or 0)
 
 
 def entries(cache: SerializableTokenCache, kind: str) -> list[dict[str, Any]]:

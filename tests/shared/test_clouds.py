@@ -5,11 +5,13 @@ import json
 from typing import Any
 
 import pytest
+from msal import SerializableTokenCache
 
 from shared.accounts import Account, Outcome
 from shared.clients.http import HttpAnswer, HttpClient
 from shared.identity import Acquired, Identity
 from shared.identity.clouds import cloud_of
+from shared.identity.token_caches import deserialize
 from shared.settings import Settings, load
 
 TENANT, CLIENT_ID = "3f0c1a52-7a43-4c1e-9d55-6b1f0c0a0001", "c0a5b1de-4f2b-4d0e-9a11-7e5f3a0c0001"
@@ -94,6 +96,7 @@ def acquire(authority_host: str, cache_host: str) -> tuple[Acquired, Settings]:
     [
         ("login.microsoftonline.com", "login.windows.net"),
         ("login.microsoftonline.com", "sts.windows.net"),
+        ("login.microsoftonline.com", "Login.Windows.Net"),
         ("login.microsoftonline.us", "login.usgovcloudapi.net"),
         ("login.partner.microsoftonline.cn", "login.chinacloudapi.cn"),
     ],
@@ -125,3 +128,17 @@ def test_no_host_is_in_two_clouds() -> None:
     """An alias leads to one cloud."""
     assert cloud_of("login.windows.net") == cloud_of("login.microsoftonline.com")
     assert cloud_of("login.example.com") == ()
+
+
+@pytest.mark.parametrize("newer", ["login.windows.net", "login.microsoftonline.com"])
+def test_of_two_refresh_tokens_under_two_hosts_of_a_cloud_the_newer_counts(newer: str) -> None:
+    """With strict rotation the older one is dead."""
+    hosts = ("login.windows.net", "login.microsoftonline.com")
+    both: dict[str, dict[str, dict[str, str]]] = {"RefreshToken": {}}
+    for host in hosts:
+        ((key, token),) = json.loads(cache_under(host))["RefreshToken"].items()
+        times = {"last_modification_time": "200" if host == newer else "100", "secret": host}
+        both["RefreshToken"][key] = token | times
+    cache = SerializableTokenCache()
+    deserialize(cache, json.dumps(both), host="login.microsoftonline.com")
+    assert [entry["secret"] for entry in cache.search("RefreshToken")] == [newer]
