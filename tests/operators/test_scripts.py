@@ -1,11 +1,13 @@
 """Operators' documents by bearer token: role, tenant, scope and client decide, and a refusal says what is missing."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from localdev.desktop_user import DesktopUser
 from localdev.tenant import FABRIKAM, SampleTenant
 from tests.localdev.tenant_actors import claims_in
 from tests.running_app import RunningApp
@@ -48,6 +50,16 @@ def test_scripts_read_with_an_operators_token(app: RunningApp, path: str) -> Non
     answer = by_script(app, path, operator_token(app.tenant))
     assert answer.status_code == 200
     assert EMI in answer.text
+
+
+def test_the_desktop_client_gets_scripts_their_token(app: RunningApp, tmp_path: Path) -> None:
+    """As docs/operations.md has it: API_SCOPE names the operators' scope, and `token --show` gives the token."""
+    desk = DesktopUser(app.tenant, tmp_path, app.url)
+    desk.environ["API_SCOPE"] = f"api://{app.tenant.client_id}/{SCOPE}"
+    app.tenant.change_settings(device_interval=1)
+    desk.sign_in(ADA)
+    answer = by_script(app, "/accounts.json", desk.run("token", "--show")["access_token"])
+    assert EMI in [account["username"] for account in answer.json()["accounts"]]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
