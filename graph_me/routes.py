@@ -23,7 +23,7 @@ def me(req: func.HttpRequest) -> func.HttpResponse:
     session, account = require_session(req, app)
     profile = call_graph(account, app, Graph.me)
     if wants_html(req):
-        return signed_in_page("graph_me/me.html", session, app, here="/me", profile=profile)
+        return signed_in_page("graph_me/me.html", session, account, app, here="/me", profile=profile)
     return responses.as_json(profile, cookies=app.sessions.renew(session))
 
 

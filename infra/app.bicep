@@ -13,6 +13,8 @@ param sweepFanout string
 param absentAfter string
 param retention string
 param corsOrigins string
+param operatorTenants string
+param operatorClients string
 
 @description('<name>=<value> by semicolon. Each wins over a setting of the same name below.')
 param settings string
@@ -59,6 +61,8 @@ var appSettings = {
   RETENTION: retention
   CORS_ORIGINS: corsOrigins
   ADMIN_ROLE: 'Understudy.Operator'
+  OPERATOR_TENANTS: operatorTenants
+  OPERATOR_CLIENTS: operatorClients
 }
 var ours = [for each in items(union(appSettings, proof, sdk)): { name: each.key, value: each.value }]
 var pairs = filter(split(settings, ';'), pair => !empty(trim(pair)))

@@ -45,6 +45,12 @@ param retention string = '90d'
 @description('Origins whose scripts may call the web API, by space. Empty: none.')
 param corsOrigins string = ''
 
+@description('Tenant IDs that operators belong to, by comma. Empty: the one tenant that the app is for.')
+param operatorTenants string = ''
+
+@description('Client IDs whose tokens may read operators\' documents, by comma. Empty: any.')
+param operatorClients string = ''
+
 @description('Further app settings, <name>=<value> by semicolon: any other one of docs/settings.md, and those of tasks.')
 param settings string = ''
 
@@ -161,6 +167,8 @@ module app 'app.bicep' = {
     absentAfter: absentAfter
     retention: retention
     corsOrigins: corsOrigins
+    operatorTenants: operatorTenants
+    operatorClients: operatorClients
     settings: settings
     instanceMemory: instanceMemory
     maximumInstances: maximumInstances

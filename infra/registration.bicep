@@ -33,6 +33,15 @@ var api = {
       userConsentDisplayName: 'Act for you'
       userConsentDescription: 'Lets a client call this app in your name.'
     }
+    {
+      id: guid(name, 'Operators.Read')
+      value: 'Operators.Read'
+      // Only an administrator can grant it to a client: with an operator's sign-in it reads the state of everybody.
+      type: 'Admin'
+      isEnabled: true
+      adminConsentDisplayName: 'Read the list of people'
+      adminConsentDescription: 'Lets a client read the state of every account in the name of an operator.'
+    }
   ]
 }
 var appRoles = [

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from dataclasses import asdict, astuple, dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -10,7 +11,8 @@ from operators.overview import Overview
 from operators.reasons import reason_of
 from shared.store import AccountPage, AccountSummary
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@")
+_CONTROL = ("\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,15 +97,22 @@ def as_document(shown: Overview, next_path: str) -> dict[str, Any]:
 def as_csv(page: AccountPage, overdue_before: datetime) -> str:
     """A header row, then one row per account (RFC 4180).
 
-    A cell that begins like a formula gets an apostrophe in front: a spreadsheet would run it (OWASP, "CSV Injection").
+    A cell that a spreadsheet would run gets an apostrophe in front (OWASP, "CSV Injection").
     """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([field.name for field in fields(AccountRow)])
     for account in page.accounts:
         cells = ["" if value is None else str(value) for value in astuple(AccountRow.of(account, overdue_before))]
-        writer.writerow([f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in cells])
+        writer.writerow([f"'{cell}" if is_formula(cell) else cell for cell in cells])
     return text.getvalue()
+
+
+def is_formula(cell: str) -> bool:
+    """Would a spreadsheet run this cell? It begins like a formula, perhaps after spaces or in full width, or with a
+    control character after which a formula may begin."""
+    first = unicodedata.normalize("NFKC", cell.lstrip()[:1])  # full width and small forms become ASCII
+    return cell.startswith(_CONTROL) or first.startswith(_FORMULA)
 
 
 def _iso(at: datetime | None) -> str | None:

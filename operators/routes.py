@@ -1,4 +1,7 @@
-"""GET /accounts, /accounts.json, /accounts.csv; POST /accounts/remove, /accounts/sweep. All need ADMIN_ROLE."""
+"""GET /accounts, /accounts.json, /accounts.csv; POST /accounts/remove, /accounts/sweep.
+
+All need ADMIN_ROLE and a tenant of OPERATOR_TENANTS; a bearer token needs OPERATOR_SCOPE too.
+"""
 
 import azure.functions as func
 
@@ -31,12 +34,13 @@ blueprint = func.Blueprint()
 def accounts(req: func.HttpRequest) -> func.HttpResponse:
     """The operators' page: counts, the last sweeps, and a list of accounts."""
     app = services()
-    session, _ = require_operator(req, app)
+    session, account = require_operator(req, app)
     query = query_of(req)
     shown = load_overview(Choice.of(query, most=_PAGE), app)
     return signed_in_page(
         "operators/accounts.html",
         session,
+        account,
         app,
         here="/accounts",
         shown=shown,

@@ -22,7 +22,7 @@ from shared.identity.access import PATIENCE_SECONDS, Access
 from shared.identity.enrolment import Enrolment
 from shared.identity.rate_limit import RateLimit
 from shared.monitoring.census import Census
-from shared.monitoring.readiness import Readiness, thread_shortage
+from shared.monitoring.readiness import Readiness, closed_to_operators, thread_shortage
 from shared.session import Sessions
 from shared.settings import Settings, from_environment
 from shared.store import AccountStore, TableAccountStore
@@ -145,4 +145,6 @@ def services() -> Services:
     log_redaction.install(settings)
     if shortage := thread_shortage(settings):
         logger.warning(shortage)
+    if closed := closed_to_operators(settings):
+        logger.warning("operators' pages are closed: %s", closed)
     return Services(settings)

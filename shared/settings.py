@@ -16,7 +16,9 @@ from shared.sealing import KeyRing
 from shared.settings_parsers import (
     authority_url,
     duration,
+    guids,
     https_url,
+    is_guid,
     ncrontab,
     one_of,
     origins,
@@ -29,6 +31,7 @@ from shared.settings_parsers import (
 )
 
 _KEY_VAULT_REFERENCE = "@Microsoft.KeyVault("
+_MANY_TENANTS = ("organizations", "common", "consumers")
 
 
 def setting(
@@ -157,6 +160,24 @@ class Settings:
         default="inline",
     )
     admin_role: str = setting("ADMIN_ROLE", "app role whose holders see everybody's state", default="")
+    operator_tenants: tuple[str, ...] = setting(
+        "OPERATOR_TENANTS",
+        "tenant IDs that operators belong to, by comma; needed when AUTHORITY is for many tenants",
+        parse=guids,
+        default="",
+    )
+    operator_scope: str = setting(
+        "OPERATOR_SCOPE",
+        "scope that bearer tokens for operators' documents must carry; api://<client id>/Operators.Read will do too",
+        parse=scope_name,
+        default="Operators.Read",
+    )
+    operator_clients: tuple[str, ...] = setting(
+        "OPERATOR_CLIENTS",
+        "client IDs whose bearer tokens may read operators' documents, by comma; empty: any",
+        parse=guids,
+        default="",
+    )
     api_scope: str = setting(
         "API_SCOPE",
         "scope that bearer tokens for /api must carry; api://<client id>/access_as_user is accepted too",
@@ -201,12 +222,33 @@ class Settings:
     @property
     def multi_tenant(self) -> bool:
         """Does AUTHORITY admit people of more than one tenant?"""
-        tenant = urlsplit(self.authority).path.strip("/").lower()
-        return tenant in ("organizations", "common", "consumers")
+        return urlsplit(self.authority).path.strip("/").lower() in _MANY_TENANTS
 
     def admits(self, tenant_id: str) -> bool:
         """May people of this tenant use the app?"""
         return not self.allowed_tenants or tenant_id.lower() in self.allowed_tenants
+
+    @property
+    def lacks_operator_tenants(self) -> bool:
+        """Are there operators, and is it unknown of which tenants? Then operators' routes are closed."""
+        return bool(self.admin_role) and not self.operator_tenants and self._signs_in_many_tenants
+
+    def admits_operators_of(self, tenant_id: str) -> bool:
+        """May people of this tenant be operators, if they have the role?
+
+        The administrators of any tenant that signs in here can assign the role to their own people. So a list decides,
+        or AUTHORITY does, when it is for one tenant. Its ID is compared, as a session can be older than AUTHORITY.
+        """
+        if self.operator_tenants:
+            return tenant_id.lower() in self.operator_tenants
+        own = urlsplit(self.authority).path.strip("/").lower()
+        return tenant_id.lower() == own if is_guid(own) else not self._signs_in_many_tenants
+
+    @property
+    def _signs_in_many_tenants(self) -> bool:
+        """`multi_tenant`, or Entra's address for many tenants as OIDC_AUTHORITY."""
+        url = urlsplit(self.authority or self.oidc_authority)
+        return url.path.strip("/").partition("/")[0].lower() in _MANY_TENANTS
 
     @property
     def secure_cookies(self) -> bool:

@@ -90,6 +90,19 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(part.lower() for part in re.split(r"[\s,]+", text) if part)
 
 
+def guids(text: str) -> tuple[str, ...]:
+    """IDs of tenants or clients by space or comma, in lower case. A tenant's domain would fit no token."""
+    found = words(text)
+    if not all(map(is_guid, found)):
+        raise ValueError("IDs such as 00000000-0000-0000-0000-000000000000 are needed, by comma")
+    return found
+
+
+def is_guid(text: str) -> bool:
+    """Is this an ID as Entra writes them?"""
+    return bool(re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text))
+
+
 def positive(text: str) -> int:
     """A whole number from 1 to 10,000."""
     if not text.strip().isdigit() or not 1 <= int(text) <= 10_000:

@@ -23,7 +23,7 @@ def home(req: func.HttpRequest) -> func.HttpResponse:
     if found is None:
         return responses.page("signin/welcome.html", scopes=app.settings.scopes, every=app.settings.sweep_every)
     session, account = found
-    return signed_in_page("signin/home.html", session, app, here="/", home=load_home(session, account, app))
+    return signed_in_page("signin/home.html", session, account, app, here="/", home=load_home(session, account, app))
 
 
 @blueprint.function_name("style")

@@ -2,7 +2,7 @@
 
 from localdev.tenant.apps import App
 from localdev.tenant.people import Person
-from localdev.tenant.scopes import API_SCOPE, DEFAULT, GRAPH, OIDC, ON_GRAPH, Asked, Scope
+from localdev.tenant.scopes import API_SCOPE, DEFAULT, GRAPH, OIDC, ON_API, ON_GRAPH, Asked, Scope
 from localdev.tenant.tenancy import Tenancy
 
 
@@ -30,12 +30,7 @@ class Consenting:
         """What the consent page lists."""
         keys = set().union(*self._asked(client_id, scope).values())
         names = sorted(key.rpartition("/")[2] for key in keys)
-        own = ["Act for you at this app's own API"] if API_SCOPE in names else []
-        return (
-            [ON_GRAPH[name] for name in names if name in ON_GRAPH]
-            + own
-            + [OIDC[name] for name in names if name in OIDC]
-        )
+        return [known[name] for known in (ON_GRAPH, ON_API, OIDC) for name in names if name in known]
 
     def _asked(self, client_id: str, scope: str) -> dict[str, set[str]]:
         """Scope keys by client ID: the app's own, and those of an API that lists the app as a known client."""

@@ -14,6 +14,7 @@ GRAPHS = (
     "https://microsoftgraph.chinacloudapi.cn",
 )
 API_SCOPE = "access_as_user"
+OPERATOR_SCOPE = "Operators.Read"
 DEFAULT = ".default"
 
 OIDC = {
@@ -37,6 +38,11 @@ ON_GRAPH = {
     "Presence.Read": "Read your presence",
     "Tasks.Read": "Read your tasks",
 }
+# Of the app's own API.
+ON_API = {
+    API_SCOPE: "Act for you at this app's own API",
+    OPERATOR_SCOPE: "Read this app's list of people",
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Scope:
     @property
     def words(self) -> str:
         """The text on the consent page."""
-        return ON_GRAPH.get(self.name, "Act for you at this app's own API")
+        return ON_GRAPH.get(self.name) or ON_API.get(self.name, ON_API[API_SCOPE])
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class ScopeReader:
     def _one(self, word: str, unknown: int) -> Scope:
         prefix, _, name = word.rpartition("/")
         resource = self._resource(prefix)
-        known = ON_GRAPH if resource in self._graphs else {API_SCOPE: ""}
+        known = ON_GRAPH if resource in self._graphs else ON_API
         if name != DEFAULT and name not in known:
             raise refuse(unknown, scope=word)
         return Scope(resource, name, prefix + "/" if prefix else "")

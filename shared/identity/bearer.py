@@ -5,7 +5,7 @@ Sources: "Access tokens in the Microsoft identity platform: validate tokens" and
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,9 +38,11 @@ _WHY: Mapping[str, str] = {
     "tenant": "The organisation that the token is from may not use this API.",
     "id_token": "This is an ID token, which speaks to the app that asked for it. Send an access token.",
     "app_only": "The token is an app's own. This API acts for people: somebody must sign in.",
-    "scope": "The token does not carry the scope that this API asks for.",
+    "scope": "The token does not carry the scope that is needed here.",
+    "client": "The app that got this token may not use it here.",
 }
-_NOT_ENOUGH = ("app_only", "scope")
+_WANTS_SCOPE = ("app_only", "scope")
+_NOT_ENOUGH = (*_WANTS_SCOPE, "client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,12 @@ class BearerTokens:
         self._verifier = verifier
         self._audience = (settings.client_id, f"api://{settings.client_id}")
 
-    def authenticate(self, authorization: str) -> Caller:
+    def authenticate(self, authorization: str, *, scope: str = "", clients: Sequence[str] = ()) -> Caller:
         """Returns who calls, by the Authorization header.
+
+        Args:
+            scope: the name of the scope that the token must carry; default: API_SCOPE.
+            clients: the client IDs, in lower case, one of which must have got the token; empty: any.
 
         Raises:
             BearerRefused: its `code` is "token_" and the reason.
@@ -73,9 +79,11 @@ class BearerTokens:
         try:
             token = _token_in(authorization)
             claims = self._verifier.verify(token, audience=self._audience, version=_VERSION)
-            self._check_delegated(claims)
+            self._check_delegated(claims, scope or self._settings.api_scope)
+            if clients and str(claims.get("azp") or claims.get("appid") or "").lower() not in clients:
+                raise TokenRefused("client")
         except TokenRefused as error:
-            raise self._refusal(error.reason) from error
+            raise self._refusal(error.reason, scope) from error
         except Throttled as error:
             raise TryLater("throttled", retry_after=error.after) from error
         except AuthorityRefused as error:
@@ -84,29 +92,30 @@ class BearerTokens:
             raise TryLater(error.reason) from error
         return Caller(person_of(claims), token)
 
-    def _check_delegated(self, claims: Mapping[str, Any]) -> None:
-        """Raises TokenRefused unless the token lets a person of an admitted tenant use this API.
+    def _check_delegated(self, claims: Mapping[str, Any], scope: str) -> None:
+        """Raises TokenRefused unless the token lets a person of an admitted tenant use `scope`.
 
-        A token without delegated scopes is an app's own, an ID token, or a person's with too little. ID tokens name no
-        client (`azp`); in an app's own token the subject is the app's object in the directory.
+        A token that says so (`idtyp`) is an app's own, whatever else it carries. One without delegated scopes is an
+        app's own, an ID token, or a person's with too little. ID tokens name no client (`azp`); in an app's own token
+        the subject is the app's object in the directory.
         """
         tenant = str(claims.get("tid", ""))
         if not tenant or not claims.get("oid"):
             raise TokenRefused("claims")
         if f"/{tenant}/" not in str(claims["iss"]) or not self._settings.admits(tenant):
             raise TokenRefused("tenant")
+        if claims.get("idtyp") == "app":
+            raise TokenRefused("app_only")
         scopes = claims.get("scp")
         if not scopes:
-            if claims.get("idtyp") == "app":
-                raise TokenRefused("app_only")
             if not claims.get("azp"):
                 raise TokenRefused("id_token")
             of_app = claims.get("sub") == claims["oid"] or claims.get("roles")
             raise TokenRefused("app_only" if of_app else "scope")
-        if self._settings.api_scope not in str(scopes).split():
+        if scope not in str(scopes).split():
             raise TokenRefused("scope")
 
-    def _refusal(self, reason: str) -> BearerRefused:
+    def _refusal(self, reason: str, scope: str) -> BearerRefused:
         why = _WHY[reason]
         if reason == "missing":  # a request without credentials gets no error code (RFC 6750, 3.1)
             return BearerRefused(why, challenge=bearer_challenge(self._settings), code="token_missing")
@@ -115,7 +124,7 @@ class BearerTokens:
             self._settings,
             error="invalid_token" if enough else "insufficient_scope",
             description=why,
-            scope="" if enough else api_scope(self._settings),
+            scope=api_scope(self._settings, scope) if reason in _WANTS_SCOPE else "",
         )
         return BearerRefused(why, challenge=challenge, code=f"token_{reason}", status=401 if enough else 403)
 

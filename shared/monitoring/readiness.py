@@ -50,7 +50,10 @@ class Readiness:
         seconds: float = SECONDS,
     ) -> None:
         self._tick = longest_gap(settings.sweep_schedule)
-        self._threads_check = Check(ok=True, detail=thread_shortage(settings))
+        self._known = {
+            "threads": Check(ok=True, detail=thread_shortage(settings)),
+            "operators": Check(ok=True, detail=closed_to_operators(settings)),
+        }
         self._store = store
         self._http = http
         self._discovery_url = discovery_url
@@ -60,8 +63,11 @@ class Readiness:
         self._asked: dict[str, Future[dict[str, Check]]] = {}
 
     def checks(self) -> dict[str, Check]:
-        """By name: `storage`, `authority` and `heartbeat`, all at the same time; and `threads`, which only warns: where
-        HTTP and queues have instances of their own, a few threads are enough."""
+        """By name: `storage`, `authority` and `heartbeat`, all at the same time; and two that only warn.
+
+        `threads`: where HTTP and queues have instances of their own, a few threads are enough. `operators`: everything
+        else works while their pages are closed.
+        """
         asked = {"storage": self._ask("storage", self._storage), "authority": self._ask("authority", self._authority)}
         found: dict[str, Check] = {}
         for name, future in asked.items():
@@ -69,7 +75,7 @@ class Readiness:
                 found |= future.result(self._seconds)
             except OutOfTime:
                 found[name] = Check(ok=False, detail="timeout")
-        return {"heartbeat": Check(ok=False, detail="unknown"), "threads": self._threads_check} | found
+        return {"heartbeat": Check(ok=False, detail="unknown")} | self._known | found
 
     def close(self) -> None:
         """Ends its threads."""
@@ -116,6 +122,13 @@ def thread_shortage(settings: Settings) -> str:
     if not text or (text.isdecimal() and int(text) > messages):
         return ""
     return f"PYTHON_THREADPOOL_THREAD_COUNT={text[:10]}: {messages} queue messages can take all threads; leave it unset"
+
+
+def closed_to_operators(settings: Settings) -> str:
+    """Says that operators' pages are closed until a setting is made; "" when they are not."""
+    if not settings.lacks_operator_tenants:
+        return ""
+    return "many tenants sign in; OPERATOR_TENANTS must say whose operators count"
 
 
 @functools.cache

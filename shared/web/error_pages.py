@@ -90,6 +90,15 @@ _NOT_OPERATOR = Advice(
     ),
     "Go to your own page",
 )
+_NO_OPERATOR_TENANTS = Advice(
+    "Operators' pages are closed",
+    "People of many organisations sign in to this app. Its settings don't say whose operators may see and remove them.",
+    (
+        "If you run this app, put your tenant's ID into its setting OPERATOR_TENANTS.",
+        "Sign-ins and background work go on meanwhile.",
+    ),
+    "Go to your own page",
+)
 
 PAGES: Mapping[str, Advice] = {
     # by `page` of shared/error_codes.py
@@ -105,6 +114,7 @@ PAGES: Mapping[str, Advice] = {
     "identity_provider": _UNREACHABLE,
     "not_signed_in": _NOT_SIGNED_IN,
     "not_an_operator": _NOT_OPERATOR,
+    "operator_tenants_missing": _NO_OPERATOR_TENANTS,
 }
 
 

@@ -5,13 +5,16 @@ from typing import Any
 
 import azure.functions as func
 
+from shared.accounts import Account
 from shared.services import Services
 from shared.session import Session
 from shared.web import responses
 from shared.web.requests import is_operator
 
 
-def signed_in_page(template: str, session: Session, app: Services, *, here: str, **context: Any) -> func.HttpResponse:
+def signed_in_page(
+    template: str, session: Session, account: Account, app: Services, *, here: str, **context: Any
+) -> func.HttpResponse:
     """A page with navigation, and a fresh session cookie when one is due.
 
     Args:
@@ -25,7 +28,7 @@ def signed_in_page(template: str, session: Session, app: Services, *, here: str,
         cookies=app.sessions.renew(session),
         session=session,
         here=here,
-        is_operator=is_operator(session, app),
+        is_operator=is_operator(session.roles, account.tenant_id, app),
         photo_of=photo_of,
         **context,
     )

@@ -1,13 +1,14 @@
 """Reads an HTTP request: its parameters, its session and account, its bearer token; and refuses what it may not do."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 import azure.functions as func
 
-from shared.accounts import Account, Person
-from shared.errors import BadRequest, Forbidden, NotSignedIn, RequestRefused, TooLarge
+from shared.accounts import Account
+from shared.errors import BadRequest, BearerRefused, Forbidden, NotSignedIn, RequestRefused, TooLarge
 from shared.identity import BearerTokens, Caller
+from shared.identity.challenge import api_scope, bearer_challenge
 from shared.services import Services
 from shared.session import Session, parse_cookies
 
@@ -92,8 +93,11 @@ def require_session(req: func.HttpRequest, app: Services) -> tuple[Session, Acco
     return found
 
 
-def require_caller(req: func.HttpRequest, app: Services) -> Caller:
+def require_caller(req: func.HttpRequest, app: Services, *, scope: str = "", clients: Sequence[str] = ()) -> Caller:
     """The person that a program calls for, from its bearer token.
+
+    Args:
+        scope, clients: see BearerTokens.authenticate.
 
     Raises:
         BearerRefused, TryLater. RequestRefused: 501, as this app's provider has no on-behalf-of.
@@ -102,35 +106,62 @@ def require_caller(req: func.HttpRequest, app: Services) -> Caller:
         detail = "The API needs AUTHORITY, a Microsoft Entra tenant: a plain OpenID provider has no on-behalf-of."
         raise RequestRefused(detail, code="needs_entra", title="This app has no API", status=501)
     tokens = BearerTokens(app.settings, app.identity.verifier)
-    return tokens.authenticate(req.headers.get("authorization", ""))
+    return tokens.authenticate(req.headers.get("authorization", ""), scope=scope, clients=clients)
 
 
-def is_operator(who: Session | Person, app: Services) -> bool:
-    """Does this person have the role in ADMIN_ROLE? Nobody does when it is not set."""
-    return bool(app.settings.admin_role) and app.settings.admin_role in who.roles
+def is_operator(roles: Collection[str], tenant_id: str, app: Services) -> bool:
+    """Is somebody with these roles, assigned by this tenant, an operator?
+
+    They need the role in ADMIN_ROLE and a tenant whose operators count. Nobody is one when ADMIN_ROLE is not set.
+    """
+    role = app.settings.admin_role
+    return bool(role) and role in roles and app.settings.admits_operators_of(tenant_id)
 
 
 def require_operator(req: func.HttpRequest, app: Services) -> tuple[Session, Account]:
     """The operator at this browser. Raises NotSignedIn, Forbidden."""
     session, account = require_session(req, app)
-    _require_role(session, app)
+    _require_operators(session.roles, account.tenant_id, app)
     return session, account
 
 
 def require_operator_or_token(req: func.HttpRequest, app: Services) -> None:
-    """Lets in an operator at a browser, and a program with an operator's bearer token.
+    """Lets in an operator at a browser, and a program with an operator's bearer token, which carries OPERATOR_SCOPE.
+
+    401 and 403 have a challenge (RFC 6750, 3). Where there is no API for bearer tokens (OIDC_AUTHORITY) they have none.
 
     Raises:
-        NotSignedIn, BearerRefused, TryLater, Forbidden.
+        BearerRefused, TryLater. NotSignedIn, Forbidden: with OIDC_AUTHORITY. RequestRefused: as `require_caller`.
     """
-    if str(req.headers.get("authorization", "")).lower().startswith("bearer"):  # a proxy in front may use Basic
-        _require_role(require_caller(req, app).person, app)
-    else:
-        require_operator(req, app)
+    settings = app.settings
+    # A proxy in front may use Basic.
+    by_token = str(req.headers.get("authorization", "")).lower().startswith("bearer")
+    try:
+        if by_token:
+            person = require_caller(req, app, scope=settings.operator_scope, clients=settings.operator_clients).person
+            _require_operators(person.roles, person.tenant_id, app)
+        else:
+            require_operator(req, app)
+    except (NotSignedIn, Forbidden) as error:
+        if settings.oidc_authority:
+            raise
+        # A token that is there lacks no scope, but the person's role. Without one, the scope says which to send.
+        challenge = (
+            bearer_challenge(settings, error="insufficient_scope", description=error.detail)
+            if by_token
+            else bearer_challenge(settings, scope=api_scope(settings, settings.operator_scope))
+        )
+        raise BearerRefused(
+            error.detail, challenge=challenge, code=error.code, title=error.title, status=error.status
+        ) from error
 
 
-def _require_role(who: Session | Person, app: Services) -> None:
-    if not is_operator(who, app):
+def _require_operators(roles: Collection[str], tenant_id: str, app: Services) -> None:
+    """Raises Forbidden, unless they are an operator's."""
+    if app.settings.lacks_operator_tenants:
+        detail = "Many organisations sign in to this app: its setting OPERATOR_TENANTS must say whose operators count."
+        raise Forbidden(detail, code="operator_tenants_missing", title="Operators' pages are closed")
+    if not is_operator(roles, tenant_id, app):
         raise Forbidden("This is for operators of this app.", code="not_an_operator")
 
 

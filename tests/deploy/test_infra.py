@@ -138,6 +138,7 @@ def test_an_operators_settings_are_parameters() -> None:
     expressions = settings_of_the_app()
     parameters = {expressions[name] for name in ("SCOPES", "SWEEP_SCHEDULE", "SWEEP_EVERY", "SWEEP_FANOUT")}
     parameters |= {expressions[name] for name in ("ABSENT_AFTER", "RETENTION", "CORS_ORIGINS")}
+    parameters |= {expressions[name] for name in ("OPERATOR_TENANTS", "OPERATOR_CLIENTS")}
     parameters |= {"baseUrl", "settings", "storageSku", "instanceMemory", "maximumInstances", "httpConcurrency"}
     assert parameters <= set(parameters_of_main())
 
@@ -242,6 +243,16 @@ def test_the_application_id_uri_is_the_one_that_the_app_and_its_clients_use() ->
     assert api_scope(settings) == f"{uri}/access_as_user"
     assert "export API_SCOPE=api://" in (ROOT / "docs" / "desktop.md").read_text("utf-8")
     assert '--identifier-uris "api://$CLIENT_ID"' in OPERATIONS
+
+
+def test_scopes_of_the_api_are_those_that_the_app_asks_for() -> None:
+    """By default. Everybody may consent to the one; to the operators' an administrator does."""
+    (block,) = re.findall(
+        r"oauth2PermissionScopes: \[\n(.*?)^  \]", source("registration.bicep"), re.DOTALL | re.MULTILINE
+    )
+    kinds = dict(re.findall(r"^      value: '(\S+)'\n(?:      //.*\n)?      type: '(\w+)'", block, re.MULTILINE))
+    settings = load({**ENVIRONMENT, "CLIENT_ASSERTION": "managed-identity"})
+    assert kinds == {settings.api_scope: "User", settings.operator_scope: "Admin"}
 
 
 def test_the_block_with_the_uri_writes_the_same_registration() -> None:

@@ -63,7 +63,7 @@ def test_not_ready_when_no_sweep_came_for_three_schedules(app: RunningApp) -> No
     app.clock.move(minutes=2)
     status, well, details = checks(app)
     assert status == 503
-    assert well == {"authority": True, "heartbeat": False, "storage": True, "threads": True}
+    assert well == {"authority": True, "heartbeat": False, "operators": True, "storage": True, "threads": True}
     assert details["heartbeat"] == "no sweep for 16 minutes"
     app.sweep()
     assert checks(app)[0] == 200
@@ -86,7 +86,7 @@ def test_not_ready_when_the_storage_refuses(start_app: StartApp, azurite: Azurit
         road.add(status=403, code="AuthorizationFailure")
         status, well, details = checks(app)
     assert status == 503
-    assert well == {"authority": True, "heartbeat": False, "storage": False, "threads": True}
+    assert well == {"authority": True, "heartbeat": False, "operators": True, "storage": False, "threads": True}
     assert "403" in details["storage"]
     assert details["heartbeat"] == "unknown"
 
@@ -97,7 +97,7 @@ def test_not_ready_when_the_authority_fails(app: RunningApp, sample_tenant: Samp
     sample_tenant.add_fault("discovery", "status", status=503)
     status, well, details = checks(app)
     assert status == 503
-    assert well == {"authority": False, "heartbeat": True, "storage": True, "threads": True}
+    assert well == {"authority": False, "heartbeat": True, "operators": True, "storage": True, "threads": True}
     assert details["authority"] == "http_503"
 
 

@@ -263,6 +263,15 @@ def test_answers_by_query_too(tenant: SampleTenant) -> None:
     assert found["session_state"]
 
 
+def test_the_apps_own_api_has_a_scope_for_operators(web: WebApp) -> None:
+    """A token carries every scope of its resource that the person has consented to, as Entra's do."""
+    api = f"api://{web.tenant.client_id}"
+    alone = claims_in(web.sign_in(BEN, f"{api}/Operators.Read")["access_token"])
+    assert (alone["aud"], alone["scp"]) == (web.tenant.client_id, "Operators.Read")
+    later = claims_in(web.sign_in(BEN, f"{api}/access_as_user")["access_token"])
+    assert later["scp"] == "Operators.Read access_as_user"
+
+
 def test_id_and_access_tokens_carry_what_readers_look_at(web: WebApp) -> None:
     """A version 1.0 token for Graph, a version 2.0 token for the app's own API."""
     result = web.sign_in(BEN)

@@ -114,7 +114,7 @@ GUARDS = (
     Guard(
         "operators need their role",
         "shared/web/requests.py",
-        (("    if not is_operator(who, app):\n", "    if not who:\n"),),
+        (("    if not is_operator(roles, tenant_id, app):\n", "    if not app:\n"),),
         "test_requests.py::test_people_without_the_role_see_nobody_else",
     ),
     Guard(

@@ -63,6 +63,9 @@ def test_everything_that_is_missing_is_listed_at_once() -> None:
         ("SWEEP_FANOUT", "both"),
         ("REFRESH_TOKEN_ROTATION", "maybe"),
         ("CLIENT_ASSERTION", "yes"),
+        ("OPERATOR_TENANTS", "contoso.example"),
+        ("OPERATOR_CLIENTS", "desktop"),
+        ("OPERATOR_SCOPE", "Operators Read"),
         ("CLIENT_SECRET", "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)"),
     ],
 )
@@ -118,6 +121,42 @@ def test_rotation_follows_the_provider_unless_it_is_set() -> None:
 def test_authorities_for_many_tenants_are_known(tenant: str) -> None:
     """There `misconfigured` skips a tenant instead of stopping the sweep."""
     assert load(GOOD | {"AUTHORITY": f"https://login.microsoftonline.com/{tenant}"}).multi_tenant
+
+
+ONE, OTHER = (f"00000000-0000-0000-0000-00000000000{digit}" for digit in "ab")
+ENTRA = "https://login.microsoftonline.com"
+
+
+def test_tenants_are_compared_in_any_case() -> None:
+    """An ID may be copied from anywhere, and a token may spell it otherwise."""
+    settings = load(GOOD | {"ALLOWED_TENANTS": ONE.upper(), "OPERATOR_TENANTS": ONE.upper()})
+    for tenant_id in (ONE, ONE.upper()):
+        assert settings.admits(tenant_id)
+        assert settings.admits_operators_of(tenant_id)
+    assert not settings.admits(OTHER)
+    assert not settings.admits_operators_of(OTHER)
+
+
+@pytest.mark.parametrize(
+    ("authority", "closed"),
+    [
+        ({"AUTHORITY": f"{ENTRA}/organizations"}, True),
+        ({"AUTHORITY": f"{ENTRA}/Common/"}, True),
+        ({"AUTHORITY": f"{ENTRA}/consumers"}, True),
+        ({"AUTHORITY": f"{ENTRA}/contoso.example"}, False),
+        ({"AUTHORITY": f"{ENTRA}/{ONE}"}, False),
+        ({"AUTHORITY": "", "OIDC_AUTHORITY": f"{ENTRA}/organizations/v2.0"}, True),
+        ({"AUTHORITY": "", "OIDC_AUTHORITY": "https://id.example/realms/common"}, False),
+    ],
+)
+def test_operators_tenants_are_needed_where_many_sign_in(authority: dict[str, str], closed: bool) -> None:
+    """By Entra's addresses for many tenants. With a list, or without operators, nothing is missing."""
+    environment = GOOD | authority | {"ADMIN_ROLE": "Operator"}
+    settings = load(environment)
+    assert settings.lacks_operator_tenants is closed
+    assert settings.admits_operators_of(ONE) is not closed
+    assert not load(environment | {"OPERATOR_TENANTS": ONE}).lacks_operator_tenants
+    assert not load(environment | {"ADMIN_ROLE": ""}).lacks_operator_tenants
 
 
 def test_storage_by_managed_identity_needs_no_connection_string() -> None:

@@ -12,7 +12,7 @@ from tests.localdev.tenant_actors import session
 from tests.running_app import RunningApp
 
 
-def api_token(tenant: SampleTenant, username: str, segment: str = "") -> str:
+def api_token(tenant: SampleTenant, username: str, segment: str = "", *, scope: str = "access_as_user") -> str:
     """An access token for the app's API. The person allows a device code and consents to everything."""
     client = msal.PublicClientApplication(
         tenant.desktop_client_id,
@@ -20,7 +20,7 @@ def api_token(tenant: SampleTenant, username: str, segment: str = "") -> str:
         instance_discovery=False,
         http_client=session(tenant),
     )
-    flow = client.initiate_device_flow([f"api://{tenant.client_id}/access_as_user"])
+    flow = client.initiate_device_flow([f"api://{tenant.client_id}/{scope}"])
     Visitor().allow_device(flow["verification_uri"], flow["user_code"], username)
     return str(client.acquire_token_by_device_flow(flow)["access_token"])
 

@@ -95,6 +95,7 @@ EVIL = [
     (changed(scp="something_else access_as_user_too"), 403, "token_scope"),
     (changed(**APP_ONLY), 403, "token_app_only"),
     (changed(scp=None, idtyp="app"), 403, "token_app_only"),
+    (changed(idtyp="app"), 403, "token_app_only"),
     (id_token, 401, "token_id_token"),
     (changed(oid=None), 401, "token_claims"),
     (changed(exp=None), 401, "token_claims"),
