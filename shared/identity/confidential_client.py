@@ -35,14 +35,14 @@ class Identity:
     """Signs people in and acquires tokens for them.
 
     Args:
-        now: the clock for the expiry that is recorded; MSAL reads its own.
+        now: the clock for the expiry that is recorded and the age of the authority's documents; MSAL reads its own.
     """
 
     def __init__(self, settings: Settings, http: HttpClient, *, now: Callable[[], datetime] = utc_now) -> None:
         self._settings = settings
         self._http = http
         self._now = now
-        self._metadata = Metadata(http)
+        self._metadata = Metadata(http, clock=lambda: now().timestamp())
         self._threads = threading.local()
         # A query keeps the SameSite=Lax cookies, which a form post would lose. PKCE binds the code; it works once.
         warnings.filterwarnings("ignore", message="response_mode='form_post' is recommended")

@@ -11,11 +11,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, json_object
 
 DISCOVERY_SECONDS = 24 * 3600.0
-FAILURE_SECONDS = 60.0
+_FAILURE_SECONDS = 60.0
 _PATIENCE_SECONDS = 3.0  # far more than a working authority takes
 _RENEWAL_SECONDS = 3.0  # the time limit of a fetch while an old document serves
 _BUSY_SECONDS = 5.0
@@ -46,6 +47,14 @@ class AuthorityRefused(Unavailable):
         self.answer = answer
 
 
+class _Failure(NamedTuple):
+    """Why a fetch failed, and from when until when that is remembered. A clock that is set back forgets it."""
+
+    error: Throttled | Unavailable
+    since: float
+    until: float
+
+
 @dataclass(slots=True)
 class _Document:
     """What is known of one document.
@@ -53,34 +62,37 @@ class _Document:
     Attributes:
         fetching: held during a fetch.
         fetched: the answer, and when it came.
-        failure: why the last fetch failed, and until when that is remembered.
+        failure: of the last fetch; None when that succeeded.
     """
 
     fetching: threading.Lock = field(default_factory=threading.Lock)
     fetched: tuple[HttpAnswer, float] | None = None
-    failure: tuple[Throttled | Unavailable, float] | None = None
+    failure: _Failure | None = None
 
     def younger_than(self, seconds: float, now: float) -> HttpAnswer | None:
         """The answer, unless it is older, or there is none."""
         fetched = self.fetched
         return fetched[0] if fetched and now - fetched[1] < seconds else None
 
+    def recent_failure(self, now: float) -> _Failure | None:
+        """The last fetch's failure while it is remembered."""
+        failure = self.failure
+        return failure if failure and failure.since <= now < failure.until else None
+
     def must_be_fetched(self, max_age: float, now: float) -> bool:
         """Is it older than that, and may the authority be asked again?"""
-        failure = self.failure
-        return self.younger_than(max_age, now) is None and (failure is None or now >= failure[1])
+        return self.younger_than(max_age, now) is None and self.recent_failure(now) is None
 
     def why_not(self, now: float) -> Throttled | Unavailable:
         """The error for a caller who gets nothing. Each gets a new object: a raised one belongs to one thread."""
-        failure = self.failure
-        if failure is None or now >= failure[1]:
+        failure = self.recent_failure(now)
+        if failure is None:
             return NotPublished("busy", _BUSY_SECONDS)
-        error, until = failure
-        if isinstance(error, Throttled):
-            return Throttled(until - now)
-        if isinstance(error, AuthorityRefused):
-            return AuthorityRefused(error.answer)
-        return NotPublished(error.reason, until - now)
+        if isinstance(failure.error, Throttled):
+            return Throttled(failure.until - now)
+        if isinstance(failure.error, AuthorityRefused):
+            return AuthorityRefused(failure.error.answer)
+        return NotPublished(failure.error.reason, failure.until - now)
 
 
 class Metadata:
@@ -89,7 +101,7 @@ class Metadata:
     There is one fetch at a time per document. A failure is remembered for a minute, or as long as a 429 asks for.
 
     Args:
-        clock: seconds that only grow.
+        clock: the time in seconds, from any start.
         patience: those who come while a document is fetched for the first time wait at most so many seconds.
     """
 
@@ -135,8 +147,9 @@ class Metadata:
         try:
             answer = self._fetch(url, seconds=seconds)
         except (Throttled, Unavailable) as error:
+            now = self._clock()
             asked = error.after if isinstance(error, Throttled) else 0.0
-            document.failure = (error, self._clock() + max(FAILURE_SECONDS, asked))
+            document.failure = _Failure(error, since=now, until=now + max(_FAILURE_SECONDS, asked))
         else:
             document.fetched = (answer, self._clock())
             document.failure = None
