@@ -193,9 +193,11 @@ class Authorization:
         return error.described(now=self._tenancy.now(), correlation_id=error.trace_id)
 
     def _back(self, wanted: AuthRequest, values: dict[str, str]) -> Response:
-        """Returns to the app by redirect or form post."""
+        """Returns to the app by redirect or form post. The plain provider names itself (RFC 9207); Entra does not."""
         if wanted.state:
             values = values | {"state": wanted.state}
+        if wanted.provider == "oidc":
+            values = values | {"iss": f"{self._tenancy.back}/oidc"}
         if wanted.response_mode == "form_post":
             return pages.post_back(wanted.redirect_uri, values)
         joint = "&" if urlsplit(wanted.redirect_uri).query else "?"

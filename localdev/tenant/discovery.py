@@ -84,6 +84,7 @@ class Discovery:
             "authorization_endpoint": f"{page}/oidc/authorize",
             "end_session_endpoint": f"{page}/oidc/logout",
             "jwks_uri": f"{back}/oidc/keys",
+            "authorization_response_iss_parameter_supported": True,
         }
 
     def _instance(self) -> dict[str, Any]:

@@ -206,9 +206,9 @@ class SampleTenant:
         endpoint = f"{self._tenancy.page}/managed-identity/token"
         return {"IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": self._tenancy.workloads.header}
 
-    def sign(self, claims: dict[str, Any]) -> str:
+    def sign(self, claims: dict[str, Any], *, typ: str = "JWT") -> str:
         """Signs any claims with the tenant's key, for forged tokens."""
-        return self._do(lambda: self._tenancy.signing.sign(claims))
+        return self._do(lambda: self._tenancy.signing.sign(claims, typ=typ))
 
     def _do(self, work: Callable[[], _T]) -> _T:
         return self._listener.call(work) if self._listener else work()

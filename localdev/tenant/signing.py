@@ -28,9 +28,10 @@ class SigningKey:
         """The key that checks its JWTs."""
         return self._key.public_key()
 
-    def sign(self, claims: dict[str, Any]) -> str:
+    def sign(self, claims: dict[str, Any], *, typ: str = "JWT") -> str:
         """A signed JWT."""
-        return jwt.encode(claims, self._key, algorithm="RS256", headers={"kid": self.kid, "x5t": self.kid})
+        headers = {"typ": typ, "kid": self.kid, "x5t": self.kid}
+        return jwt.encode(claims, self._key, algorithm="RS256", headers=headers)
 
     def jwk(self, issuer: str) -> dict[str, str]:
         """The public half, for a keys endpoint."""

@@ -27,7 +27,9 @@ _WHY: Mapping[str, str] = {
     "malformed": "This is not a signed JSON Web Token.",
     "oversized": "The token is longer than any that the authority issues.",
     "algorithm": "The token is not signed in a way that the authority uses.",
+    "type": "The token's header names another type than an access token has.",
     "unknown_key": "The token is signed with a key that the authority does not publish.",
+    "weak_key": "The token is signed with an RSA key of fewer than 2048 bits.",
     "signature": "The signature of the token is wrong.",
     "claims": "The token lacks claims that an access token for a person must have.",
     "expired": "The token has expired.",
@@ -78,7 +80,7 @@ class BearerTokens:
         """
         try:
             token = _token_in(authorization)
-            claims = self._verifier.verify(token, audience=self._audience, version=_VERSION)
+            claims = self._verifier.verify_access_token(token, audience=self._audience, version=_VERSION)
             self._check_delegated(claims, scope or self._settings.api_scope)
             if clients and str(claims.get("azp") or claims.get("appid") or "").lower() not in clients:
                 raise TokenRefused("client")
@@ -89,7 +91,7 @@ class BearerTokens:
         except AuthorityRefused as error:
             raise Misconfigured(code_of(error.answer)) from error
         except Unavailable as error:
-            raise TryLater(error.reason) from error
+            raise TryLater(error.reason, retry_after=getattr(error, "after", None)) from error
         return Caller(person_of(claims), token)
 
     def _check_delegated(self, claims: Mapping[str, Any], scope: str) -> None:
@@ -102,7 +104,7 @@ class BearerTokens:
         tenant = str(claims.get("tid", ""))
         if not tenant or not claims.get("oid"):
             raise TokenRefused("claims")
-        if f"/{tenant}/" not in str(claims["iss"]) or not self._settings.admits(tenant):
+        if not self._settings.admits(tenant):
             raise TokenRefused("tenant")
         if claims.get("idtyp") == "app":
             raise TokenRefused("app_only")

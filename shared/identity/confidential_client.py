@@ -10,7 +10,7 @@ from typing import Any
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
 from shared.accounts import Account, Outcome, Person, Source, Verdict
-from shared.clients.http import HttpClient, Throttled, Unavailable
+from shared.clients.http import HttpClient, Throttled, Unavailable, json_object
 from shared.clock import utc_now
 from shared.errors import SignInFailed
 from shared.identity import token_caches
@@ -35,14 +35,14 @@ class Identity:
     """Signs people in and acquires tokens for them.
 
     Args:
-        now: the clock for the expiry that is recorded; MSAL reads its own.
+        now: the clock for the expiry that is recorded and the age of the authority's documents; MSAL reads its own.
     """
 
     def __init__(self, settings: Settings, http: HttpClient, *, now: Callable[[], datetime] = utc_now) -> None:
         self._settings = settings
         self._http = http
         self._now = now
-        self._metadata = Metadata(http)
+        self._metadata = Metadata(http, clock=lambda: now().timestamp())
         self._threads = threading.local()
         # A query keeps the SameSite=Lax cookies, which a form post would lose. PKCE binds the code; it works once.
         warnings.filterwarnings("ignore", message="response_mode='form_post' is recommended")
@@ -76,10 +76,12 @@ class Identity:
             response: the query parameters of the callback.
 
         Raises:
-            SignInFailed: the tenant refused or can't be reached, the code was used, or the id token is not valid.
+            SignInFailed: the tenant refused or can't be reached, the code was used, another issuer answered, or the id
+                token is not valid.
         """
         cache = SerializableTokenCache()
         try:
+            self._check_answerer(response)
             result = self._build_application(cache, self._connect()).acquire_token_by_auth_code_flow(
                 dict(flow), dict(response)
             )
@@ -140,7 +142,7 @@ class Identity:
     @cached_property
     def verifier(self) -> Verifier:
         """Verifies tokens that this authority issued."""
-        return Verifier(self._metadata, self.discovery_url)
+        return Verifier(self._metadata, self.discovery_url, tenants=not self._settings.oidc_authority)
 
     @property
     def discovery_url(self) -> str:
@@ -148,6 +150,29 @@ class Identity:
         authority, oidc = self._settings.authority, self._settings.oidc_authority
         path = "/.well-known/openid-configuration"
         return f"{oidc}{path}" if oidc else f"{authority}/v2.0{path}"
+
+    def _check_answerer(self, response: Mapping[str, str]) -> None:
+        """Raises SignInFailed when `iss` in the callback names another issuer, or is missing although the provider says
+        that it sends it (RFC 9207, 2.4; Entra doesn't). So no code goes to a token endpoint that it is not from.
+
+        An issuer for many tenants is a template ("Access tokens in the Microsoft identity platform: multitenant").
+
+        Raises:
+            Throttled, Unavailable: discovery failed.
+        """
+        document = json_object(self._metadata.get(self.discovery_url))
+        start, template, end = str(document.get("issuer", "")).partition("{tenantid}")
+        answerer = response.get("iss")
+        if answerer is None:
+            matches = document.get("authorization_response_iss_parameter_supported") is not True
+        elif template:
+            matches = answerer.startswith(start) and answerer.endswith(end)
+        else:
+            matches = answerer == start
+        if not matches:
+            raise SignInFailed(
+                "Another identity provider answered. Start again from the first page.", code="answer_issuer"
+            )
 
     @cached_property
     def _credential(self) -> ClientCredential:
@@ -203,7 +228,7 @@ class Identity:
     def _verify_sign_in(self, result: Mapping[str, Any], cache: SerializableTokenCache) -> SignedIn:
         """Verifies the id token. Returns what the sign-in gave, or raises SignInFailed."""
         try:
-            claims = self.verifier.verify(str(result.get("id_token", "")), audience=[self._settings.client_id])
+            claims = self.verifier.verify_id_token(str(result.get("id_token", "")), client_id=self._settings.client_id)
         except (Throttled, Unavailable) as error:
             raise tenant_unreachable(error) from error
         except TokenRefused as error:

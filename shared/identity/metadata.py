@@ -1,16 +1,38 @@
 """Documents that an authority publishes (OpenID Connect Discovery 1.0, RFC 7517 keys), cached for the whole process.
 
 MSAL caches discovery per `http_cache`, of which each thread has one: 64 worker threads would ask 64 times.
+
+Anybody can make this app want a document: with a token that names an unknown key, or by opening the sign-in page. So
+nobody queues behind an endpoint that is slow or down.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, json_object
 
 DISCOVERY_SECONDS = 24 * 3600.0
+_FAILURE_SECONDS = 60.0
+_PATIENCE_SECONDS = 3.0  # far more than a working authority takes
+_RENEWAL_SECONDS = 3.0  # the time limit of a fetch while an old document serves
+_BUSY_SECONDS = 5.0
 _TELLING = ("token_endpoint", "jwks_uri", "keys")  # a document with none of them is an error page, and is not cached
+
+
+class NotPublished(Unavailable):
+    """The document can't be had now.
+
+    Attributes:
+        after: seconds after which it is worth asking again.
+    """
+
+    def __init__(self, reason: str, after: float) -> None:
+        super().__init__(reason)
+        self.after = after
 
 
 class AuthorityRefused(Unavailable):
@@ -25,39 +47,117 @@ class AuthorityRefused(Unavailable):
         self.answer = answer
 
 
-class Metadata:
-    """Fetches and caches JSON documents by URL. Failures are not cached.
+class _Failure(NamedTuple):
+    """Why a fetch failed, and from when until when that is remembered. A clock that is set back forgets it."""
 
-    Args:
-        clock: seconds that only grow.
+    error: Throttled | Unavailable
+    since: float
+    until: float
+
+
+@dataclass(slots=True)
+class _Document:
+    """What is known of one document.
+
+    Attributes:
+        fetching: held during a fetch.
+        fetched: the answer, and when it came.
+        failure: of the last fetch; None when that succeeded.
     """
 
-    def __init__(self, http: HttpClient, *, clock: Callable[[], float] = time.monotonic) -> None:
+    fetching: threading.Lock = field(default_factory=threading.Lock)
+    fetched: tuple[HttpAnswer, float] | None = None
+    failure: _Failure | None = None
+
+    def younger_than(self, seconds: float, now: float) -> HttpAnswer | None:
+        """The answer, unless it is older, or there is none."""
+        fetched = self.fetched
+        return fetched[0] if fetched and now - fetched[1] < seconds else None
+
+    def recent_failure(self, now: float) -> _Failure | None:
+        """The last fetch's failure while it is remembered."""
+        failure = self.failure
+        return failure if failure and failure.since <= now < failure.until else None
+
+    def must_be_fetched(self, max_age: float, now: float) -> bool:
+        """Is it older than that, and may the authority be asked again?"""
+        return self.younger_than(max_age, now) is None and self.recent_failure(now) is None
+
+    def why_not(self, now: float) -> Throttled | Unavailable:
+        """The error for a caller who gets nothing. Each gets a new object: a raised one belongs to one thread."""
+        failure = self.recent_failure(now)
+        if failure is None:
+            return NotPublished("busy", _BUSY_SECONDS)
+        if isinstance(failure.error, Throttled):
+            return Throttled(failure.until - now)
+        if isinstance(failure.error, AuthorityRefused):
+            return AuthorityRefused(failure.error.answer)
+        return NotPublished(failure.error.reason, failure.until - now)
+
+
+class Metadata:
+    """Fetches and caches JSON documents by URL.
+
+    There is one fetch at a time per document. A failure is remembered for a minute, or as long as a 429 asks for.
+
+    Args:
+        clock: the time in seconds, from any start.
+        patience: those who come while a document is fetched for the first time wait at most so many seconds.
+    """
+
+    def __init__(
+        self, http: HttpClient, *, clock: Callable[[], float] = time.monotonic, patience: float = _PATIENCE_SECONDS
+    ) -> None:
         self._http = http
         self._clock = clock
-        self._lock = threading.Lock()
-        self._known: dict[str, tuple[float, HttpAnswer]] = {}
+        self._patience = patience
+        self._documents: dict[str, _Document] = {}
 
-    def get(self, url: str, *, max_age: float = DISCOVERY_SECONDS) -> HttpAnswer:
-        """Returns the document, at most `max_age` seconds old. Threads that ask at the same time share one request.
+    def get(self, url: str, *, max_age: float = DISCOVERY_SECONDS, stale: float = math.inf) -> HttpAnswer:
+        """Returns the document. The first caller who needs a newer one fetches it.
+
+        The others get the old one at once. So does everybody while no newer one can be had. Only the very first fetch
+        is waited for, and not long.
+
+        Args:
+            max_age: a document that is so many seconds old is fetched again.
+            stale: it serves for so many seconds longer while that fails, or somebody else is at it.
 
         Raises:
-            Throttled, Unavailable: no usable answer.
+            Throttled, NotPublished: no usable answer, now or in the last minute; or somebody else is fetching it.
             AuthorityRefused: an answer that is JSON, but neither 200 nor 429 nor 5xx.
         """
-        known = self._known.get(url)
-        if known and self._clock() - known[0] < max_age:
-            return known[1]
-        with self._lock:
-            known = self._known.get(url)
-            if known and self._clock() - known[0] < max_age:
-                return known[1]
-            answer = self._fetch(url)
-            self._known[url] = (self._clock(), answer)
-            return answer
+        document = self._documents.setdefault(url, _Document())
+        patience = 0.0 if document.fetched else self._patience
+        if document.must_be_fetched(max_age, self._clock()) and document.fetching.acquire(timeout=patience):
+            try:
+                if document.must_be_fetched(max_age, self._clock()):  # nobody did in the meantime
+                    serves = document.younger_than(max_age + stale, self._clock()) is not None
+                    self._renew(document, url, seconds=_RENEWAL_SECONDS if serves else None)
+            finally:
+                document.fetching.release()
+        now = self._clock()
+        answer = document.younger_than(max_age + stale, now)
+        if answer is None:
+            raise document.why_not(now)
+        return answer
 
-    def _fetch(self, url: str) -> HttpAnswer:
-        answer = self._http.request("GET", url, headers={"Accept": "application/json"}, repeatable=True)
+    def _renew(self, document: _Document, url: str, *, seconds: float | None) -> None:
+        """Fetches the document, and notes the answer or the failure."""
+        try:
+            answer = self._fetch(url, seconds=seconds)
+        except (Throttled, Unavailable) as error:
+            now = self._clock()
+            asked = error.after if isinstance(error, Throttled) else 0.0
+            document.failure = _Failure(error, since=now, until=now + max(_FAILURE_SECONDS, asked))
+        else:
+            document.fetched = (answer, self._clock())
+            document.failure = None
+
+    def _fetch(self, url: str, *, seconds: float | None) -> HttpAnswer:
+        answer = self._http.request(
+            "GET", url, headers={"Accept": "application/json"}, seconds=seconds, repeatable=True
+        )
         if answer.status_code == 429:
             raise Throttled(self._http.retry_after(answer))
         if answer.status_code >= 500:

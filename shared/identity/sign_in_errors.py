@@ -37,4 +37,4 @@ def discovery_failed(error: Throttled | Unavailable) -> TryLater | Misconfigured
         return Misconfigured(code_of(error.answer))
     if isinstance(error, Throttled):
         return TryLater("throttled", retry_after=error.after)
-    return TryLater(error.reason)
+    return TryLater(error.reason, retry_after=getattr(error, "after", None))

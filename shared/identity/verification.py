@@ -1,26 +1,40 @@
 """Verifies tokens that others present: the id token at the end of a sign-in, and bearer tokens.
 
 MSAL validates no id token, so this module does: the signature by the authority's keys, the issuer (for many tenants it
-is a template), the audience and the times. Sources: OpenID Connect Core 1.0, 3.1.3.7; RFC 9068; "Access tokens in the
-Microsoft identity platform: validate tokens".
+is a template), the audience and the times. Sources: OpenID Connect Core 1.0, 2 and 3.1.3.7; RFC 9068, 4; "Access tokens
+in the Microsoft identity platform: validate tokens".
 """
 
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 from jwt.exceptions import PyJWTError
 
-from shared.clients.http import json_object
+from shared.clients.http import Unavailable, json_object
 from shared.identity.metadata import Metadata
 
 _SKEW_SECONDS = 120
 _KEYS_SECONDS = 24 * 3600.0
+_STALE_KEYS_SECONDS = 24 * 3600.0  # longer than _KEYS_SECONDS, while the authority is down
 _NEW_KEYS_AT_MOST_EVERY = 60.0
 _ALGORITHMS = ["RS256", "PS256", "ES256"]
+_SHORTEST_RSA_KEY = 2048  # bits: RFC 7518, 3.3
 _LONGEST_TOKEN = 16 * 1024
+_LONGEST_SUBJECT = 255  # OpenID Connect Core 1.0, 2
+_ID_TOKEN_TYPES = ("jwt",)
+_ACCESS_TOKEN_TYPES = ("jwt", "at+jwt")  # Entra's, and RFC 9068's
+# PyJWT checks the signature; `verify` checks the claims itself, with a word for each refusal.
+_SIGNATURE_ONLY: Any = {
+    "verify_aud": False,
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_sub": False,
+}
 
 # A key, and the issuer that it signs for: Entra's addition to RFC 7517. Like the authority's issuer, it is a template.
 _Key = tuple[jwt.PyJWK, str]
@@ -30,8 +44,8 @@ class TokenRefused(Exception):
     """A token is not valid here. shared/identity translates it into a RequestRefused.
 
     Attributes:
-        reason: `oversized`, `malformed`, `algorithm`, `unknown_key`, `signature`, `expired`, `not_yet_valid`,
-            `audience`, `version`, `issuer` or `claims`; or another word of bearer.py.
+        reason: `oversized`, `malformed`, `algorithm`, `type`, `unknown_key`, `weak_key`, `signature`, `expired`,
+            `not_yet_valid`, `audience`, `version`, `issuer` or `claims`; or another word of bearer.py.
     """
 
     def __init__(self, reason: str) -> None:
@@ -44,18 +58,22 @@ class Verifier:
 
     Args:
         discovery_url: the address of the authority's OpenID configuration.
+        tenants: has the authority tenants? Then a token's issuer must be the one of its `tid`.
         now: POSIX seconds.
     """
 
-    def __init__(self, metadata: Metadata, discovery_url: str, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, metadata: Metadata, discovery_url: str, *, tenants: bool = True, now: Callable[[], float] = time.time
+    ) -> None:
         self._metadata = metadata
         self._discovery_url = discovery_url
+        self._tenants = tenants
         self._now = now
         self._lock = threading.Lock()
         self._parsed: tuple[object, dict[str, _Key]] = (None, {})
 
-    def verify(self, token: str, *, audience: Sequence[str], version: str = "") -> dict[str, Any]:
-        """Returns the claims of a token that the authority signed, for one of `audience`, and that is valid now.
+    def verify_access_token(self, token: str, *, audience: Sequence[str], version: str = "") -> dict[str, Any]:
+        """Returns the claims of a bearer token that the authority signed, for one of `audience`, and that is valid now.
 
         Args:
             version: the required version of Entra's token format (`ver`); "" allows any.
@@ -64,34 +82,47 @@ class Verifier:
             TokenRefused: with the reason.
             Throttled, Unavailable: the authority's keys can't be fetched.
         """
-        key, key_issuer = self._find_key(token)
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key,
-                algorithms=_ALGORITHMS,
-                options={  # only the signature: the claims are checked below, with a word for each refusal
-                    "verify_aud": False,
-                    "verify_exp": False,
-                    "verify_nbf": False,
-                    "verify_iat": False,
-                    "verify_sub": False,
-                },
-            )
-        except PyJWTError as error:
-            raise TokenRefused("signature") from error
-        self._check_times(claims)
-        given = claims.get("aud")
-        if not any(each in audience for each in (given if isinstance(given, list) else [given])):
+        claims, key_issuer = self._read(token, types=_ACCESS_TOKEN_TYPES)
+        if not any(each in audience for each in _audiences(claims)):
             raise TokenRefused("audience")
         if version and claims.get("ver") != version:
             raise TokenRefused("version")
-        tenant_id = str(claims.get("tid", ""))
-        issuer = str(json_object(self._metadata.get(self._discovery_url)).get("issuer", ""))
-        issuer, key_issuer = (each.replace("{tenantid}", tenant_id) for each in (issuer, key_issuer))
-        if claims.get("iss") != issuer or key_issuer not in ("", issuer):
-            raise TokenRefused("issuer")
+        self._check_issuer(claims, key_issuer)
         return claims
+
+    def verify_id_token(self, token: str, *, client_id: str) -> dict[str, Any]:
+        """Returns the claims of an id token that the authority signed for this client alone, and that is valid now.
+
+        No other audience is trusted. The authorized party (`azp`) is this client, and must be named beside several
+        audiences (OpenID Connect Core 1.0, 3.1.3.7). The caller compares the nonce.
+
+        Raises:
+            TokenRefused: with the reason.
+            Throttled, Unavailable: the authority's keys can't be fetched.
+        """
+        claims, key_issuer = self._read(token, types=_ID_TOKEN_TYPES)
+        audiences = _audiences(claims)
+        if not audiences or any(each != client_id for each in audiences):
+            raise TokenRefused("audience")
+        if ("azp" in claims or len(audiences) > 1) and claims.get("azp") != client_id:
+            raise TokenRefused("audience")
+        self._check_issuer(claims, key_issuer)
+        return claims
+
+    def _read(self, token: str, *, types: Sequence[str]) -> tuple[dict[str, Any], str]:
+        """The claims of a token of one of these types, signed, in time and about somebody; and its key's issuer."""
+        key, key_issuer = self._find_key(_key_id(token, types))
+        if key.key_type == "RSA" and key.key.key_size < _SHORTEST_RSA_KEY:
+            raise TokenRefused("weak_key")
+        try:
+            claims: dict[str, Any] = jwt.decode(token, key, algorithms=_ALGORITHMS, options=_SIGNATURE_ONLY)
+        except PyJWTError as error:
+            raise TokenRefused("signature") from error
+        self._check_times(claims)
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT:
+            raise TokenRefused("claims")
+        return claims, key_issuer
 
     def _check_times(self, claims: Mapping[str, Any]) -> None:
         expires, starts = claims.get("exp"), claims.get("nbf", claims.get("iat"))
@@ -102,30 +133,62 @@ class Verifier:
         if starts > self._now() + _SKEW_SECONDS:
             raise TokenRefused("not_yet_valid")
 
-    def _find_key(self, token: str) -> _Key:
-        """The authority's key that the token's header names. A key that is not known yet is looked for once more, in a
-        fresh document."""
-        if len(token) > _LONGEST_TOKEN:
-            raise TokenRefused("oversized")
-        try:
-            header = jwt.get_unverified_header(token)
-        except PyJWTError as error:
-            raise TokenRefused("malformed") from error
-        if header.get("alg") not in _ALGORITHMS:
-            raise TokenRefused("algorithm")
-        for max_age in (_KEYS_SECONDS, _NEW_KEYS_AT_MOST_EVERY):
-            key = self._fetch_keys(max_age).get(str(header.get("kid")))
-            if key is not None:
-                return key
-        raise TokenRefused("unknown_key")
+    def _check_issuer(self, claims: Mapping[str, Any], key_issuer: str) -> None:
+        """Raises TokenRefused unless the authority is the issuer, for the token's own tenant and with a key of its."""
+        tenant_id = str(claims.get("tid", ""))
+        issuer = str(json_object(self._metadata.get(self._discovery_url)).get("issuer", ""))
+        issuer, key_issuer = (each.replace("{tenantid}", tenant_id) for each in (issuer, key_issuer))
+        if claims.get("iss") != issuer or key_issuer not in ("", issuer):
+            raise TokenRefused("issuer")
+        if self._tenants and (not tenant_id or tenant_id not in urlsplit(issuer).path.split("/")):
+            raise TokenRefused("issuer")
 
-    def _fetch_keys(self, max_age: float) -> dict[str, _Key]:
-        document = json_object(self._metadata.get(self._discovery_url))
-        answer = self._metadata.get(str(document.get("jwks_uri", "")), max_age=max_age)
+    def _find_key(self, kid: str) -> _Key:
+        """The authority's key of this id. One that is not known yet is looked for in a fresh document.
+
+        Who presents a known key never waits for that: the keys are served for a day longer than they should, while
+        there are no newer ones.
+        """
+        known = self._read_keys(max_age=_KEYS_SECONDS, stale=_STALE_KEYS_SECONDS).get(kid)
+        key = known or self._read_keys(max_age=_NEW_KEYS_AT_MOST_EVERY, stale=0).get(kid)
+        if key is None:
+            raise TokenRefused("unknown_key")
+        return key
+
+    def _read_keys(self, *, max_age: float, stale: float) -> dict[str, _Key]:
+        url = str(json_object(self._metadata.get(self._discovery_url)).get("jwks_uri", ""))
+        if not url:
+            raise Unavailable("unparsable")
+        answer = self._metadata.get(url, max_age=max_age, stale=stale)
         with self._lock:
             if self._parsed[0] is not answer:
                 self._parsed = (answer, _parsed_keys(json_object(answer)))
             return self._parsed[1]
+
+
+def _key_id(token: str, types: Sequence[str]) -> str:
+    """The id of the key that the token's header names.
+
+    Raises:
+        TokenRefused: the token is no JWS, or another kind of token (`typ`, a media type: RFC 7515, 4.1.9).
+    """
+    if len(token) > _LONGEST_TOKEN:
+        raise TokenRefused("oversized")
+    try:
+        header = jwt.get_unverified_header(token)
+    except PyJWTError as error:
+        raise TokenRefused("malformed") from error
+    if header.get("alg") not in _ALGORITHMS:
+        raise TokenRefused("algorithm")
+    if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in types:
+        raise TokenRefused("type")
+    return str(header.get("kid"))
+
+
+def _audiences(claims: Mapping[str, Any]) -> list[Any]:
+    """`aud` as a list (RFC 7519, 4.1.3)."""
+    given = claims.get("aud")
+    return given if isinstance(given, list) else [given]
 
 
 def _parsed_keys(document: Mapping[str, Any]) -> dict[str, _Key]:

@@ -87,8 +87,8 @@ GUARDS = (
         "shared/identity/confidential_client.py",
         (
             (
-                'claims = self.verifier.verify(str(result.get("id_token", "")), audience=[self._settings.client_id])',
-                'claims = dict(result.get("id_token_claims") or {})',
+                'self.verifier.verify_id_token(str(result.get("id_token", "")), client_id=self._settings.client_id)',
+                'dict(result.get("id_token_claims") or {})',
             ),
         ),
         "test_id_tokens.py::test_forged_id_token_signs_nobody_in",

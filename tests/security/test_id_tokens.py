@@ -11,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from localdev.tenant import SampleTenant
+from localdev.tenant import FABRIKAM, SampleTenant
 from localdev.tenant.visitor import Visitor
 from shared.clients.http import HttpAnswer, HttpClient
 from shared.errors import SignInFailed
@@ -91,6 +91,45 @@ FORGERIES: Mapping[str, Forge] = {
 }
 
 
+def of_type(typ: str) -> Forge:
+    """The right claims, signed by the tenant, as a token of this type."""
+    return lambda tenant, claims: tenant.sign(claims, typ=typ)
+
+
+def for_audiences(*others: str, **changes: str) -> Forge:
+    """For this app and others."""
+    return lambda tenant, claims: tenant.sign(claims | {"aud": [claims["aud"], *others]} | changes)
+
+
+# Each is refused by one check alone. OpenID Connect Core 1.0, 2 (`sub`) and 3.1.3.7 (`aud`, `azp`); RFC 7519, 5.1.
+NOT_FOR_US: Mapping[str, tuple[Forge, str]] = {
+    "for another app too": (for_audiences("another"), "id_token_audience"),
+    "for this app and another, as its authorized party": (
+        lambda tenant, claims: for_audiences("another", azp=claims["aud"])(tenant, claims),
+        "id_token_audience",
+    ),
+    "for this app twice, without an authorized party": (
+        lambda tenant, claims: for_audiences(claims["aud"])(tenant, claims),
+        "id_token_audience",
+    ),
+    "for nobody": (changed(aud=[]), "id_token_audience"),
+    "issued to another app": (changed(azp="another"), "id_token_audience"),
+    "issued to nobody": (changed(azp=""), "id_token_audience"),
+    "without a subject": (changed(sub=None), "id_token_claims"),
+    "with a subject that is no text": (changed(sub=5), "id_token_claims"),
+    "of a tenant that is not its issuer's": (changed(tid=FABRIKAM.tid), "id_token_issuer"),
+    "an access token": (of_type("at+jwt"), "id_token_type"),
+    "a logout token": (of_type("logout+jwt"), "id_token_type"),
+}
+FOR_US: Mapping[str, Forge] = {
+    "unchanged": lambda tenant, claims: tenant.sign(claims),
+    "issued to this app": lambda tenant, claims: changed(azp=claims["aud"])(tenant, claims),
+    "with a list of one audience": for_audiences(),
+    "of a type in small letters": of_type("jwt"),
+    "of a type in full": of_type("application/JWT"),
+}
+
+
 def signed_in_with(forge: Callable[[dict[str, Any]], str], parts: Services) -> str:
     """Signs Ada in with a forged id token and returns the account_id."""
     http = Tampering(forge, ca_bundle=parts.settings.ca_bundle)
@@ -112,7 +151,21 @@ def test_forged_id_token_signs_nobody_in(
         signed_in_with(lambda claims: FORGERIES[kind](sample_tenant, claims), make_services())
 
 
-def test_unchanged_id_token_signs_in(sample_tenant: SampleTenant, make_services: Callable[..., Services]) -> None:
-    """The test above refuses the forgery and nothing else."""
-    account_id = signed_in_with(sample_tenant.sign, make_services())
+@pytest.mark.parametrize("kind", NOT_FOR_US)
+def test_id_token_that_the_tenant_signed_for_something_else_signs_nobody_in(
+    kind: str, sample_tenant: SampleTenant, make_services: Callable[..., Services]
+) -> None:
+    """The refusal says which check it was."""
+    forge, code = NOT_FOR_US[kind]
+    with pytest.raises(SignInFailed) as refused:
+        signed_in_with(lambda claims: forge(sample_tenant, claims), make_services())
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("kind", FOR_US)
+def test_id_token_for_this_app_signs_in(
+    kind: str, sample_tenant: SampleTenant, make_services: Callable[..., Services]
+) -> None:
+    """The tests above refuse the forgery and nothing else."""
+    account_id = signed_in_with(lambda claims: FOR_US[kind](sample_tenant, claims), make_services())
     assert account_id.endswith(sample_tenant.tenant_id)

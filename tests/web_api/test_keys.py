@@ -1,89 +1,19 @@
 """The authority's signing keys: fetched once, and again when an unknown key appears, but at most once per minute."""
 
-import json
 import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.warnings import InsecureKeyLengthWarning
 
 from shared.clients.http import HttpClient, Unavailable
 from shared.identity.metadata import Metadata
 from shared.identity.verification import TokenRefused, Verifier
+from tests.shared.authority import Authority, Monotonic
 
 AUDIENCE = ["api"]
-
-
-class Authority(ThreadingHTTPServer):
-    """Serves discovery and keys, and counts the requests. `status`: the status of every answer."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
-        self.private: dict[str, rsa.RSAPrivateKey] = {}
-        self.key_issuers: dict[str, str] = {}
-        self.fetched: Counter[str] = Counter()
-        self.status = 200
-
-    @property
-    def url(self) -> str:
-        """Its URL. The issuer is a template below it."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def add_key(self, kid: str, issuer: str = "") -> None:
-        """Publishes one more key. `issuer`: the issuer that the key signs for, if given."""
-        self.private[kid] = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.key_issuers[kid] = issuer
-
-    def token(self, kid: str, tenant: str = "t1", **claims: Any) -> str:
-        """A token signed with that key, for a person in `tenant`."""
-        now = int(time.time())
-        content = {"iss": f"{self.url}/{tenant}", "aud": "api", "tid": tenant, "nbf": now, "exp": now + 60} | claims
-        return jwt.encode(content, self.private[kid], algorithm="RS256", headers={"kid": kid})
-
-    def document(self, path: str) -> dict[str, Any]:
-        """The document at this path."""
-        self.fetched[path] += 1
-        if path == "/discovery":
-            return {"issuer": f"{self.url}/{{tenantid}}", "jwks_uri": f"{self.url}/keys"}
-        return {"keys": [*self._keys(), {"kty": "unheard-of", "kid": "odd"}, "no key"]}
-
-    def _keys(self) -> Iterator[dict[str, Any]]:
-        for kid, key in self.private.items():
-            parts = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-            yield {**parts, "kid": kid, "use": "sig"} | (
-                {"issuer": self.key_issuers[kid]} if self.key_issuers[kid] else {}
-            )
-
-
-class _Answers(BaseHTTPRequestHandler):
-    server: Authority
-
-    def do_GET(self) -> None:
-        body = json.dumps(self.server.document(self.path)).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """Silent."""
-
-
-class Monotonic:
-    """A clock that changes only when moved."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.seconds
 
 
 @pytest.fixture
@@ -94,6 +24,7 @@ def authority() -> Iterator[Authority]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
+        server.release_all()
         server.shutdown()
         thread.join()
 
@@ -107,15 +38,20 @@ def clock() -> Monotonic:
 @pytest.fixture
 def verifier(authority: Authority, clock: Monotonic) -> Iterator[Verifier]:
     """The verifier of this authority's tokens."""
-    http = HttpClient()
+    http = HttpClient(read_seconds=60)
     yield Verifier(Metadata(http, clock=clock), f"{authority.url}/discovery")
     http.close()
+
+
+def made_up(authority: Authority, number: int) -> str:
+    """A token that names a key which the authority doesn't have. Anybody can write one."""
+    return authority.token("k1", header={"kid": f"made-up-{number}"})
 
 
 def reason(verifier: Verifier, token: str) -> str:
     """The reason for refusing a token."""
     with pytest.raises(TokenRefused) as refused:
-        verifier.verify(token, audience=AUDIENCE)
+        verifier.verify_access_token(token, audience=AUDIENCE)
     return refused.value.reason
 
 
@@ -123,7 +59,7 @@ def test_keys_are_fetched_once_for_many_threads(authority: Authority, verifier: 
     """Many threads with many tokens share one fetch."""
     token = authority.token("k1")
     with ThreadPoolExecutor(8) as pool:
-        claims = list(pool.map(lambda _: verifier.verify(token, audience=AUDIENCE), range(32)))
+        claims = list(pool.map(lambda _: verifier.verify_access_token(token, audience=AUDIENCE), range(32)))
     assert {each["tid"] for each in claims} == {"t1"}
     assert authority.fetched == {"/discovery": 1, "/keys": 1}
 
@@ -132,12 +68,12 @@ def test_a_new_key_is_found_and_strangers_cost_one_request_a_minute(
     authority: Authority, verifier: Verifier, clock: Monotonic
 ) -> None:
     """This holds however many tokens with unknown keys arrive."""
-    verifier.verify(authority.token("k1"), audience=AUDIENCE)
+    verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
     clock.seconds += 61
     authority.add_key("k2")
-    assert verifier.verify(authority.token("k2"), audience=AUDIENCE)["tid"] == "t1"
+    assert verifier.verify_access_token(authority.token("k2"), audience=AUDIENCE)["tid"] == "t1"
     assert authority.fetched["/keys"] == 2
-    stranger = jwt.encode({"a": 1}, authority.private["k1"], algorithm="RS256", headers={"kid": "stranger"})
+    stranger = made_up(authority, 1)
     assert {reason(verifier, stranger) for _ in range(20)} == {"unknown_key"}
     assert authority.fetched["/keys"] == 2
     clock.seconds += 61
@@ -148,9 +84,9 @@ def test_a_new_key_is_found_and_strangers_cost_one_request_a_minute(
 def test_keys_are_renewed_after_a_day(authority: Authority, verifier: Verifier, clock: Monotonic) -> None:
     """A withdrawn key is not trusted forever."""
     token = authority.token("k1")
-    verifier.verify(token, audience=AUDIENCE)
+    verifier.verify_access_token(token, audience=AUDIENCE)
     del authority.private["k1"]
-    verifier.verify(token, audience=AUDIENCE)
+    verifier.verify_access_token(token, audience=AUDIENCE)
     clock.seconds += 24 * 3600 + 1
     assert reason(verifier, token) == "unknown_key"
 
@@ -159,25 +95,119 @@ def test_a_key_signs_for_its_own_issuer_only(authority: Authority, verifier: Ver
     """When the authority names a key's issuer, another tenant's key proves nothing about this tenant's people."""
     authority.add_key("t1-only", issuer=f"{authority.url}/t1")
     authority.add_key("anybody", issuer=f"{authority.url}/{{tenantid}}")
-    assert verifier.verify(authority.token("t1-only", "t1"), audience=AUDIENCE)["tid"] == "t1"
-    assert verifier.verify(authority.token("anybody", "t2"), audience=AUDIENCE)["tid"] == "t2"
+    assert verifier.verify_access_token(authority.token("t1-only", "t1"), audience=AUDIENCE)["tid"] == "t1"
+    assert verifier.verify_access_token(authority.token("anybody", "t2"), audience=AUDIENCE)["tid"] == "t2"
     assert reason(verifier, authority.token("t1-only", "t2")) == "issuer"
 
 
-def test_an_authority_that_fails_is_no_reason_to_trust_or_refuse(authority: Authority, verifier: Verifier) -> None:
+def test_an_authority_that_fails_is_no_reason_to_trust_or_refuse(
+    authority: Authority, verifier: Verifier, clock: Monotonic
+) -> None:
     """The token is `unavailable` until the authority is back, and then accepted."""
     authority.status = 500
     with pytest.raises(Unavailable):
-        verifier.verify(authority.token("k1"), audience=AUDIENCE)
+        verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
     authority.status = 200
-    assert verifier.verify(authority.token("k1"), audience=AUDIENCE)
+    clock.seconds += 60
+    assert verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
 
 
+@pytest.mark.parametrize("hours", [1, 25, 47])
 def test_known_keys_outlive_an_authority_that_is_down(
+    authority: Authority, verifier: Verifier, clock: Monotonic, hours: int
+) -> None:
+    """Tokens signed with known keys are still accepted, for a day longer than with an authority that answers."""
+    verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
+    authority.status = 500
+    clock.seconds += hours * 3600
+    assert verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
+
+
+def test_keys_that_nobody_could_renew_for_two_days_are_trusted_no_longer(
     authority: Authority, verifier: Verifier, clock: Monotonic
 ) -> None:
-    """Tokens signed with known keys are still accepted."""
-    verifier.verify(authority.token("k1"), audience=AUDIENCE)
+    """Somebody could have withdrawn them, or keeps us from the authority."""
+    verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
     authority.status = 500
+    clock.seconds += 48 * 3600
+    with pytest.raises(Unavailable, match="http_500"):
+        verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
+
+
+@pytest.mark.parametrize("hours", [1, 25])
+def test_nobody_waits_while_a_made_up_key_is_looked_for(
+    authority: Authority, verifier: Verifier, clock: Monotonic, hours: int
+) -> None:
+    """One stranger waits for the slow authority. Eleven others are refused at once, and a caller with a good key is let
+    in at once, whatever the age of the keys."""
+    good = authority.token("k1")
+    verifier.verify_access_token(good, audience=AUDIENCE)
+    clock.seconds += hours * 3600
+    authority.hold("/keys")
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            waiting = pool.submit(reason, verifier, made_up(authority, 0))
+            authority.wait_for("/keys", 2)
+            for number in range(1, 12):
+                with pytest.raises(Unavailable, match="busy"):
+                    reason(verifier, made_up(authority, number))
+            assert verifier.verify_access_token(good, audience=AUDIENCE)
+            assert not waiting.done()
+        finally:
+            authority.release("/keys")
+        assert waiting.result() == "unknown_key"
+    assert authority.fetched["/keys"] == 2
+
+
+def test_made_up_keys_cost_a_failing_authority_one_request_a_minute(
+    authority: Authority, verifier: Verifier, clock: Monotonic
+) -> None:
+    """A caller with a good key notices nothing, and a new key is found when the minute is over."""
+    verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
+    authority.status = 503
     clock.seconds += 3600
-    assert verifier.verify(authority.token("k1"), audience=AUDIENCE)
+    for number in range(12):
+        with pytest.raises(Unavailable, match="http_503"):
+            reason(verifier, made_up(authority, number))
+        assert verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
+    assert authority.fetched["/keys"] == 2
+    authority.status = 200
+    authority.add_key("k2")
+    clock.seconds += 60
+    assert verifier.verify_access_token(authority.token("k2"), audience=AUDIENCE)
+    assert authority.fetched["/keys"] == 3
+
+
+def test_a_short_rsa_key_signs_for_nobody(authority: Authority, verifier: Verifier) -> None:
+    """RFC 7518, 3.3: 2048 bits or more."""
+    authority.add_key("short", bits=1024)
+    with pytest.warns(InsecureKeyLengthWarning):
+        token = authority.token("short")
+    assert reason(verifier, token) == "weak_key"
+
+
+@pytest.mark.parametrize("typ", ["JWT", "jwt", None, "at+jwt", "AT+JWT", "application/at+jwt"])
+def test_an_access_token_may_say_what_it_is(authority: Authority, verifier: Verifier, typ: str | None) -> None:
+    """As Entra's do, in the way of RFC 9068, or not at all."""
+    assert verifier.verify_access_token(authority.token("k1", header={"typ": typ}), audience=AUDIENCE)
+
+
+@pytest.mark.parametrize("typ", ["logout+jwt", "dpop+jwt", "id_token", "JWE", 5])
+def test_a_token_of_another_type_is_no_access_token(authority: Authority, verifier: Verifier, typ: Any) -> None:
+    """The same keys sign other tokens too."""
+    assert reason(verifier, authority.token("k1", header={"typ": typ})) == "type"
+
+
+@pytest.mark.parametrize("subject", [None, "", "s" * 256])
+def test_a_token_needs_a_subject(authority: Authority, verifier: Verifier, subject: str | None) -> None:
+    """RFC 9068, 2.2; 255 characters at most (OpenID Connect Core 1.0, 2)."""
+    assert reason(verifier, authority.token("k1", sub=subject)) == "claims"
+    assert verifier.verify_access_token(authority.token("k1", sub="s" * 255), audience=AUDIENCE)
+
+
+@pytest.mark.parametrize("tenant", [None, "", "t2"])
+def test_a_token_is_of_the_tenant_that_its_issuer_names(
+    authority: Authority, verifier: Verifier, tenant: str | None
+) -> None:
+    """Else its `tid` would say whatever it likes."""
+    assert reason(verifier, authority.token("k1", tid=tenant)) == "issuer"

@@ -53,6 +53,15 @@ def unsigned(tenant: SampleTenant, token: str) -> str:
     return _part({"alg": "none", "typ": "JWT", "kid": _header(token)["kid"]}) + "." + token.split(".")[1] + "."
 
 
+def of_type(typ: str) -> Forge:
+    """Signed by the tenant itself, as another kind of token."""
+
+    def forge(tenant: SampleTenant, token: str) -> str:
+        return tenant.sign(claims_in(token), typ=typ)
+
+    return forge
+
+
 def hmac_with_the_public_key(tenant: SampleTenant, token: str) -> str:
     """HS256: a verifier that took the public key for a shared secret would accept it."""
     kid = _header(token)["kid"]
@@ -89,7 +98,8 @@ EVIL = [
     (changed(aud=None), 401, "token_audience"),
     (changed(iss="https://login.evil.example/v2.0"), 401, "token_issuer"),
     (changed(iss=None), 401, "token_issuer"),
-    (changed(tid=FABRIKAM.tid), 401, "token_tenant"),
+    (changed(tid=FABRIKAM.tid), 401, "token_issuer"),
+    (changed(tid=None), 401, "token_issuer"),
     (changed(ver="1.0"), 401, "token_version"),
     (changed(scp=None), 403, "token_scope"),
     (changed(scp="something_else access_as_user_too"), 403, "token_scope"),
@@ -98,6 +108,8 @@ EVIL = [
     (changed(idtyp="app"), 403, "token_app_only"),
     (id_token, 401, "token_id_token"),
     (changed(oid=None), 401, "token_claims"),
+    (changed(sub=None), 401, "token_claims"),
+    (of_type("logout+jwt"), 401, "token_type"),
     (changed(exp=None), 401, "token_claims"),
     (changed(exp="tomorrow"), 401, "token_claims"),
     (changed(filler="x" * 16_000), 401, "token_oversized"),
@@ -119,6 +131,15 @@ def test_an_evil_token_is_refused_with_its_own_reason(app: RunningApp, forge: Fo
     assert challenge.get("scope") == (None if status == 401 else f"api://{app.tenant.client_id}/access_as_user")
     assert app.tenant.log()["on_behalf_of_redeemed"] == 0
     assert app.accounts() == []
+
+
+def test_a_client_is_told_when_the_keys_may_be_had_again(app: RunningApp) -> None:
+    """The authority fails once. That is remembered, and Retry-After says for how long."""
+    app.tenant.add_fault("keys", "status", status=503, times=1)
+    for _ in range(2):
+        refused = call(app, signed_by_a_stranger(known_kid=False)(app.tenant, api_token(app.tenant, BEN)))
+        assert (refused.status_code, problem_in(refused)["code"]) == (503, "identity_provider")
+        assert 30 < int(refused.headers["Retry-After"]) <= 60
 
 
 @pytest.mark.parametrize("authorization", ["", "Basic YTpi", "Bearerx y"])
