@@ -204,6 +204,10 @@ class UsedFlows:
         self._ends: dict[bytes, float] = {}  # in the order of their ends, as all last equally long
         self._lock = threading.Lock()
 
+    def __len__(self) -> int:
+        """How many it holds."""
+        return len(self._ends)
+
     def use(self, state: str, *, now: datetime) -> bool:
         """Notes that the flow of `state` came back. False when it did before: it must not be accepted again.
 

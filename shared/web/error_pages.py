@@ -133,7 +133,7 @@ def sign_out_unfinished(sealed: str, *, keep: str) -> Advice:
     else:
         happened = (
             "You are signed out in this browser. Deleting your stored data failed: until it is deleted, the work in "
-            "your name goes on, and in other browsers you may still be signed in."
+            "your name goes on. In other browsers you may still be signed in."
         )
         steps = ("Wait a minute, then try again.", "Later, sign in and sign out again.")
     fields = {"unfinished": sealed} | ({"keep": keep} if keep else {})
