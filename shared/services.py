@@ -23,7 +23,7 @@ from shared.identity.enrolment import Enrolment
 from shared.identity.rate_limit import RateLimit
 from shared.monitoring.census import Census
 from shared.monitoring.readiness import Readiness, closed_to_operators, thread_shortage
-from shared.session import Sessions
+from shared.session import Sessions, UsedFlows
 from shared.settings import Settings, from_environment
 from shared.store import AccountStore, TableAccountStore
 
@@ -48,11 +48,12 @@ class Services:
         tables: TableServiceClient | None = None,
         http: HttpClient | None = None,
         rate_limit: RateLimit | None = None,
+        used_flows: UsedFlows | None = None,
     ) -> None:
         self.settings = settings
         self.now = now
         self.wait = wait
-        given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit}
+        given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit, "used_flows": used_flows}
         # A cached_property looks for its value here first.
         vars(self).update({name: part for name, part in given.items() if part is not None})
 
@@ -100,6 +101,11 @@ class Services:
     def sessions(self) -> Sessions:
         """Cookies."""
         return Sessions(self.settings, now=self.now)
+
+    @cached_property
+    def used_flows(self) -> UsedFlows:
+        """The sign-ins that came back to this process."""
+        return UsedFlows()
 
     @cached_property
     def access(self) -> Access:

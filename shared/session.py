@@ -6,8 +6,10 @@ host percent-escapes everything else.
 """
 
 import hashlib
+import itertools
 import json
 import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +27,7 @@ _MOST_DELETIONS = 20
 _LONGEST_COOKIE = 4096
 _LONGEST_ROLES = 1000
 # What a cookie holds, and its version: a cookie of another version doesn't open, like one of another key.
-_SESSION, _FLOW = "session/1", "sign-in-flow/1"
+_SESSION, _FLOW, _SIGN_OUT = "session/1", "sign-in-flow/1", "sign-out/1"
 _FLOW_PATH = "/signin"  # not /signin/callback: /signin must see the other tabs' cookies to keep them at five
 
 
@@ -92,21 +94,7 @@ class Sessions:
 
     def read(self, cookies: Mapping[str, str]) -> Session | None:
         """The session; None when there is none, it is forged, or it has ended."""
-        content = self._open(cookies.get(self._prefix, ""), _SESSION)
-        if content is None:
-            return None
-        session = Session(
-            content["id"],
-            content["gen"],
-            content["name"],
-            tuple(content["roles"]),
-            datetime.fromtimestamp(content["start"], UTC),
-            datetime.fromtimestamp(content["seen"], UTC),
-        )
-        now = self._now()
-        if now - session.started_at >= self._absolute or now - session.seen_at >= self._idle:
-            return None
-        return session
+        return self._open_session(cookies.get(self._prefix, ""), _SESSION)
 
     def renew(self, session: Session) -> list[Cookie]:
         """A fresh cookie for a session in use; none until a twelfth of SESSION_IDLE has passed."""
@@ -117,6 +105,15 @@ class Sessions:
     def end(self) -> Cookie:
         """The cookie that deletes the session's cookie."""
         return Cookie(self._prefix, "", "/", 0, self._secure)
+
+    def keep_sign_out(self, session: Session) -> str:
+        """The session, sealed for a form that tries a sign-out again after its cookie is gone. It is no cookie: only
+        `read_sign_out` opens it."""
+        return self._seal_session(session, _SIGN_OUT)
+
+    def read_sign_out(self, text: str) -> Session | None:
+        """The session of a sign-out that is tried again; None when it is forged, or the session has ended by itself."""
+        return self._open_session(text, _SIGN_OUT)
 
     def keep_flow(self, flow: Mapping[str, Any], next_path: str, cookies: Mapping[str, str]) -> list[Cookie]:
         """A cookie for one tab's sign-in, and cookies that delete the oldest flows, so that five are left at most.
@@ -147,10 +144,15 @@ class Sessions:
         return content["flow"], content["next"]
 
     def drop_flow(self, state: str) -> Cookie:
-        """The cookie that deletes a flow's cookie: a flow can be used once."""
+        """The cookie that deletes a flow's cookie. `UsedFlows` refuses a copy of it."""
         return Cookie(self._flow_name(state), "", _FLOW_PATH, 0, self._secure)
 
     def _session_cookie(self, session: Session) -> Cookie:
+        left = self._absolute - (self._now() - session.started_at)
+        value = self._seal_session(session, _SESSION)
+        return Cookie(self._prefix, value, "/", int(left.total_seconds()), self._secure)
+
+    def _seal_session(self, session: Session, purpose: str) -> str:
         content = {
             "id": session.account_id,
             "gen": session.generation,
@@ -159,12 +161,27 @@ class Sessions:
             "start": session.started_at.timestamp(),
             "seen": session.seen_at.timestamp(),
         }
-        left = self._absolute - (self._now() - session.started_at)
-        value = self._keys.seal_text(json.dumps(content), purpose=_SESSION)
-        return Cookie(self._prefix, value, "/", int(left.total_seconds()), self._secure)
+        return self._keys.seal_text(json.dumps(content), purpose=purpose)
+
+    def _open_session(self, value: str, purpose: str) -> Session | None:
+        content = self._open(value, purpose)
+        if content is None:
+            return None
+        session = Session(
+            content["id"],
+            content["gen"],
+            content["name"],
+            tuple(content["roles"]),
+            datetime.fromtimestamp(content["start"], UTC),
+            datetime.fromtimestamp(content["seen"], UTC),
+        )
+        now = self._now()
+        if now - session.started_at >= self._absolute or now - session.seen_at >= self._idle:
+            return None
+        return session
 
     def _open(self, value: str, purpose: str) -> dict[str, Any] | None:
-        """What a cookie's value holds; None when it doesn't open."""
+        """What a sealed value holds; None when it doesn't open."""
         try:
             content: dict[str, Any] = json.loads(self._keys.open_text(value, purpose=purpose))
         except SealError:
@@ -173,6 +190,37 @@ class Sessions:
 
     def _flow_name(self, state: str) -> str:
         return f"{self._prefix}-flow-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
+
+
+class UsedFlows:
+    """The sign-in flows that came back to this process: each is accepted once.
+
+    It holds a digest per flow that came back, for as long as the flow's cookie could open, and has no other bound: with
+    one, strangers could push out the flow of somebody else. A stranger pays two requests per entry, one that begins
+    the flow and one that brings it back. Only a flow that this app sealed gets an entry.
+    """
+
+    def __init__(self) -> None:
+        self._ends: dict[bytes, float] = {}  # in the order of their ends, as all last equally long
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        """How many it holds."""
+        return len(self._ends)
+
+    def use(self, state: str, *, now: datetime) -> bool:
+        """Notes that the flow of `state` came back. False when it did before: it must not be accepted again.
+
+        Of several callers at once, one gets True.
+        """
+        digest = hashlib.sha256(state.encode()).digest()[:16]
+        with self._lock:
+            for oldest in list(itertools.takewhile(lambda each: self._ends[each] <= now.timestamp(), self._ends)):
+                del self._ends[oldest]
+            if digest in self._ends:
+                return False
+            self._ends[digest] = (now + FLOW_LIFETIME).timestamp()
+            return True
 
 
 def parse_cookies(header: str) -> dict[str, str]:

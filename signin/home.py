@@ -67,15 +67,15 @@ def load_home(session: Session, account: Account, app: Services) -> Home:
     if account.failure:
         code = account.failure.code if account.is_set_aside else ""
         claims = account.failure.claims
+    now, owner = app.now(), account.username or account.account_id
+    challenge = sealed_challenge(claims, app.settings.key_ring, owner=owner, now=now)
     return Home(
         name=str(profile.get("displayName") or session.name or account.username or "you"),
         account=account,
         profile=profile,
         failure=explain(account.failure.code) if account.failure else None,
-        again=sign_in_path(
-            username=account.username, code=code, challenge=sealed_challenge(claims, app.settings.key_ring)
-        ),
-        now=app.now(),
+        again=sign_in_path(username=account.username, code=code, challenge=challenge),
+        now=now,
         absent_after=app.settings.absent_after,
         absent_from=app.lifecycle.absent_from(account.last_activity),
         every=app.settings.sweep_every,

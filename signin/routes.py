@@ -2,9 +2,11 @@
 
 import azure.functions as func
 
+from shared.errors import BadRequest, SignInFailed, StoreError, UnderstudyError
 from shared.services import services
 from shared.web import responses
-from shared.web.error_handler import handle_errors
+from shared.web.error_handler import answer_error, handle_errors
+from shared.web.error_pages import sign_out_unfinished
 from shared.web.pages import signed_in_page
 from shared.web.requests import cookies_of, form_of, query_of, refuse_other_sites, session_of
 from signin import sign_in
@@ -45,7 +47,9 @@ def icon(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the work
 @handle_errors
 def begin(req: func.HttpRequest) -> func.HttpResponse:
     """Sends the browser to the tenant's sign-in page."""
-    url, cookies = sign_in.begin(query_of(req), cookies_of(req), services())
+    app = services()
+    from_own_page = sign_in.comes_from_own_page(req.headers, app.settings.base_url)
+    url, cookies = sign_in.begin(query_of(req), cookies_of(req), app, from_own_page=from_own_page)
     return responses.redirect(url, cookies=cookies)
 
 
@@ -53,20 +57,51 @@ def begin(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("signin/callback", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def callback(req: func.HttpRequest) -> func.HttpResponse:
-    """Finishes the sign-in: the tenant sends the browser back here."""
-    url, cookies = sign_in.finish(query_of(req), cookies_of(req), services())
-    return responses.redirect(url, cookies=cookies)
+    """Finishes the sign-in: the tenant sends the browser back here. Its flow is over then, also when this fails.
+
+    A flow that can't be used leads somebody who is signed in to the first page: they pressed back, or reload.
+    """
+    app, query, cookies = services(), query_of(req), cookies_of(req)
+    flow_cookie = app.sessions.drop_flow(query.get("state", ""))
+    dropped = [flow_cookie] if flow_cookie.name in cookies else []
+    try:
+        taken = sign_in.take_flow(query, cookies, app)
+        if taken is None and session_of(req, app):
+            return responses.redirect("/", cookies=dropped)
+        if taken is None:
+            detail = "This sign-in was used, began in another browser, or is more than ten minutes old. Start again."
+            raise SignInFailed(detail, code="unknown_flow")
+        flow, next_path = taken
+        session = sign_in.finish(flow, query, app)
+    except UnderstudyError as error:
+        return answer_error(req, error, cookies=dropped)
+    return responses.redirect(next_path, cookies=[session, *dropped])
 
 
 @blueprint.function_name("signout")
 @blueprint.route("signout", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def signout(req: func.HttpRequest) -> func.HttpResponse:
-    """Ends this person's sessions. Deletes their row too, unless the form says `keep=background-work`."""
+    """Ends this person's sessions. Deletes their row too, unless the form says `keep=background-work`.
+
+    While the storage fails, the session in this browser ends all the same. The page says what didn't happen, and its
+    button tries again with the field `unfinished`.
+    """
     app = services()
     refuse_other_sites(req, app.settings.base_url)
-    keep = form_of(req).get("keep") == "background-work"
-    found = session_of(req, app)
-    if found is not None:
-        sign_in.sign_out(found[1], app, keep_background_work=keep)
-    return responses.redirect("/", cookies=[app.sessions.end()])
+    form = form_of(req)
+    keep = "background-work" if form.get("keep") == "background-work" else ""
+    again = form.get("unfinished")
+    session = app.sessions.read(cookies_of(req)) if again is None else app.sessions.read_sign_out(again)
+    if again is not None and session is None:
+        raise BadRequest("This page is too old. Sign in, and sign out again.", code="sign_out_expired")
+    # A second try leaves the cookie alone: it is of a later sign-in, perhaps somebody else's.
+    cookies = [app.sessions.end()] if again is None else []
+    if session is None:
+        return responses.redirect("/", cookies=cookies)
+    try:
+        sign_in.sign_out(session, app, keep_background_work=bool(keep))
+    except StoreError as error:
+        advice = sign_out_unfinished(app.sessions.keep_sign_out(session), keep=keep)
+        return answer_error(req, error, cookies=cookies, advice=advice)
+    return responses.redirect("/", cookies=cookies)

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from shared.accounts import Account, Failure, State
@@ -38,7 +39,7 @@ def send(accounts: Iterable[Account], app: Services) -> list[Account]:
         failure = _unannounced(account)
         if failure is None:
             continue
-        text = json.dumps(_message(account, failure, app.settings))
+        text = json.dumps(_message(account, failure, app.settings, app.now()))
         try:
             app.queues.send(SIGN_IN_REQUIRED, text)
         except StoreUnavailable as error:
@@ -59,9 +60,9 @@ def _unannounced(account: Account) -> Failure | None:
     return None
 
 
-def _message(account: Account, failure: Failure, settings: Settings) -> dict[str, Any]:
+def _message(account: Account, failure: Failure, settings: Settings, now: datetime) -> dict[str, Any]:
     meaning = explain(failure.code)
-    challenge = sealed_challenge(failure.claims, settings.key_ring)
+    challenge = sealed_challenge(failure.claims, settings.key_ring, owner=account.username, now=now)
     return {
         "id": message_id(account.account_id, failure),
         "account_id": account.account_id,

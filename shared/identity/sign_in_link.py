@@ -1,16 +1,19 @@
 """Links to this app's sign-in page, for one account and with the right prompt and claims.
 
 A claims challenge is sealed in the link, because anybody can write a link. So the tenant gets only claims that it asked
-for.
+for, in a link for the person whom it asked, and not for ever.
 """
 
+import json
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from shared.error_codes import explain
 from shared.errors import SealError
 from shared.sealing import KeyRing
 
-_PURPOSE = "claims-challenge"
+CHALLENGE_LIFETIME = timedelta(days=14)  # a message may wait seven days in the queue, and its mail some more
+_PURPOSE = "claims-challenge/2"
 
 
 def sign_in_path(*, username: str = "", code: str = "", challenge: str = "", next_path: str = "") -> str:
@@ -31,14 +34,24 @@ def sign_in_path(*, username: str = "", code: str = "", challenge: str = "", nex
     return f"/signin?{urlencode(given)}" if given else "/signin"
 
 
-def sealed_challenge(claims: str, keys: KeyRing) -> str:
-    """A claims challenge for `sign_in_path`; "" when there is none."""
-    return keys.seal_text(claims, purpose=_PURPOSE) if claims else ""
+def sealed_challenge(claims: str, keys: KeyRing, *, owner: str, now: datetime) -> str:
+    """A claims challenge for `sign_in_path`; "" when there is none, or nobody to own it.
+
+    Args:
+        owner: the link's username. For a link without one, the account id of the session in which it is shown.
+    """
+    if not claims or not owner:
+        return ""
+    return keys.seal_text(json.dumps({"claims": claims, "at": now.timestamp()}), purpose=_PURPOSE, owner=owner)
 
 
-def opened_challenge(text: str, keys: KeyRing) -> str:
-    """The claims in a sealed challenge (JSON text); "" when it does not open. The sign-in is an ordinary one then."""
+def opened_challenge(text: str, keys: KeyRing, *, owner: str, now: datetime) -> str:
+    """The claims in a sealed challenge (JSON text). "" when it does not open for this owner or is older than
+    CHALLENGE_LIFETIME: the sign-in is an ordinary one then."""
+    if not text or not owner:
+        return ""
     try:
-        return keys.open_text(text, purpose=_PURPOSE) if text else ""
+        content = json.loads(keys.open_text(text, purpose=_PURPOSE, owner=owner))
     except SealError:
         return ""
+    return str(content["claims"]) if now.timestamp() - content["at"] < CHALLENGE_LIFETIME.total_seconds() else ""

@@ -6,7 +6,7 @@ import logging
 import math
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import azure.functions as func
@@ -29,10 +29,11 @@ from shared.errors import (
 )
 from shared.identity.sign_in_link import sealed_challenge, sign_in_path
 from shared.services import services
+from shared.session import Cookie
 from shared.web import responses
-from shared.web.error_pages import advice_for
+from shared.web.error_pages import Advice, advice_for
 from shared.web.limits import refuse_oversized
-from shared.web.requests import path_of, wants_html
+from shared.web.requests import cookies_of, path_of, wants_html
 
 _TRY_AGAIN_SECONDS = 30
 _LONGEST_CAUSE = 200
@@ -60,12 +61,20 @@ def handle_errors(handler: Handler) -> Handler:
             with telemetry.of_request(req.headers):
                 return handler(req)
         except UnderstudyError as error:
-            return _answer_error(req, error)
+            return answer_error(req, error)
 
     return answer
 
 
-def _answer_error(req: func.HttpRequest, error: UnderstudyError) -> func.HttpResponse:
+def answer_error(
+    req: func.HttpRequest, error: UnderstudyError, *, cookies: Iterable[Cookie] = (), advice: Advice | None = None
+) -> func.HttpResponse:
+    """Answers an error, and logs it. A handler calls this itself when its answer needs more than the error.
+
+    Args:
+        cookies: what the answer sets or deletes.
+        advice: the words, where the error's own don't tell the person enough.
+    """
     refusal = refusal_of(error)
     reference = refusal.reference or secrets.token_hex(6)
     log = logger.error if refusal.status >= 500 else logger.info
@@ -86,35 +95,45 @@ def _answer_error(req: func.HttpRequest, error: UnderstudyError) -> func.HttpRes
     if isinstance(refusal, BearerRefused):
         headers["WWW-Authenticate"] = refusal.challenge
     if wants_html(req):
-        return _error_page(req, error, refusal, reference, headers)
+        return _error_page(req, error, refusal, advice or advice_for(refusal), reference, headers, cookies)
     problem = {
         "type": "about:blank",
-        "title": refusal.title,
+        "title": advice.title if advice else refusal.title,
         "status": refusal.status,
-        "detail": refusal.detail,
+        "detail": advice.happened if advice else refusal.detail,
         "code": refusal.code,
         "reference": reference,
     }
-    return responses.as_problem(problem, status=refusal.status, headers=headers)
+    return responses.as_problem(problem, status=refusal.status, headers=headers, cookies=cookies)
 
 
 def _error_page(
-    req: func.HttpRequest, error: UnderstudyError, refusal: RequestRefused, reference: str, headers: Mapping[str, str]
+    req: func.HttpRequest,
+    error: UnderstudyError,
+    refusal: RequestRefused,
+    advice: Advice,
+    reference: str,
+    headers: Mapping[str, str],
+    cookies: Iterable[Cookie],
 ) -> func.HttpResponse:
     """The page of an error. For a person who must sign in, its button starts that sign-in and leads back here."""
-    advice = advice_for(refusal)
     path = advice.path
     if refusal.status == 401:
         here = path_of(req)
         back = here if req.method == "GET" and _CAN_COME_BACK.fullmatch(here) else ""
         code, challenge = "", ""
         if isinstance(error, SignInRequired):
-            code, challenge = error.code, sealed_challenge(error.claims, services().settings.key_ring)
+            app = services()
+            session = app.sessions.read(cookies_of(req))
+            owner = session.account_id if session else ""
+            code = error.code
+            challenge = sealed_challenge(error.claims, app.settings.key_ring, owner=owner, now=app.now())
         path = sign_in_path(code=code, challenge=challenge, next_path=back)
     return responses.page(
         "problem.html",
         status=refusal.status,
         headers=headers,
+        cookies=cookies,
         problem=refusal,
         advice=advice,
         path=path,

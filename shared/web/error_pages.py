@@ -16,6 +16,7 @@ class Advice:
     Attributes:
         steps: what to do, in order.
         button, path: the label of the page's one button, and where it leads.
+        fields: hidden fields. With any, the button is a form's and posts them to `path`.
     """
 
     title: str
@@ -23,6 +24,7 @@ class Advice:
     steps: tuple[str, ...] = field(default=())
     button: str = _HOME
     path: str = "/"
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 _DECLINED = Advice(
@@ -52,7 +54,7 @@ _FOREIGN_TENANT = Advice(
 )
 _NO_FLOW = Advice(
     "This sign-in can't be finished here",
-    "It began in another browser or more than ten minutes ago, or this browser doesn't keep cookies.",
+    "It was used already, it began in another browser or more than ten minutes ago, or there are no cookies here.",
     (
         "Start again, and finish within ten minutes in the same browser.",
         "If it happens again, allow cookies for this site.",
@@ -99,6 +101,13 @@ _NO_OPERATOR_TENANTS = Advice(
     ),
     "Go to your own page",
 )
+_SIGN_OUT_EXPIRED = Advice(
+    "This can't be tried again from here",
+    "The page that you used is too old. It did nothing.",
+    ("Sign in, and sign out again.",),
+    "Sign in",
+    "/signin",
+)
 
 PAGES: Mapping[str, Advice] = {
     # by `page` of shared/error_codes.py
@@ -115,7 +124,30 @@ PAGES: Mapping[str, Advice] = {
     "not_signed_in": _NOT_SIGNED_IN,
     "not_an_operator": _NOT_OPERATOR,
     "operator_tenants_missing": _NO_OPERATOR_TENANTS,
+    "sign_out_expired": _SIGN_OUT_EXPIRED,
 }
+
+
+def sign_out_unfinished(sealed: str, *, keep: str) -> Advice:
+    """The page for a sign-out that ended the session in this browser only, as the storage failed.
+
+    Args:
+        sealed: the session, for the form that tries again (`Sessions.keep_sign_out`).
+        keep: the form's field `keep`; "" when the stored data was to be deleted.
+    """
+    if keep:
+        happened = (
+            "You are signed out in this browser. In other browsers you may still be signed in: ending that failed."
+        )
+        steps = ("Wait a minute, then try again.", "Otherwise those sessions end by themselves when they expire.")
+    else:
+        happened = (
+            "You are signed out in this browser. Deleting your stored data failed: until it is deleted, the work in "
+            "your name goes on. In other browsers you may still be signed in."
+        )
+        steps = ("Wait a minute, then try again.", "Later, sign in and sign out again.")
+    fields = {"unfinished": sealed} | ({"keep": keep} if keep else {})
+    return Advice("Your sign-out isn't finished", happened, steps, "Try again", "/signout", fields)
 
 
 def advice_for(problem: RequestRefused) -> Advice:

@@ -48,9 +48,13 @@ def as_json(content: Any, *, status: int = 200, cookies: Iterable[Cookie] = ()) 
     return _response(json.dumps(content), status=status, mimetype="application/json", cookies=cookies)
 
 
-def as_problem(problem: Mapping[str, Any], *, status: int, headers: Mapping[str, str]) -> func.HttpResponse:
+def as_problem(
+    problem: Mapping[str, Any], *, status: int, headers: Mapping[str, str], cookies: Iterable[Cookie] = ()
+) -> func.HttpResponse:
     """Problem details (RFC 9457)."""
-    return _response(json.dumps(problem), status=status, mimetype="application/problem+json", headers=headers)
+    return _response(
+        json.dumps(problem), status=status, mimetype="application/problem+json", cookies=cookies, headers=headers
+    )
 
 
 def as_csv(text: str, *, next_path: str = "") -> func.HttpResponse:

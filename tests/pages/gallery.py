@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from shared.accounts import Account, Attempt, Failure, Outcome, State
 from shared.store import SweepRecord
+from tests.failing_store import failing_store
 from tests.pages.person import Person
 from tests.running_app import RunningApp
 
@@ -126,6 +127,13 @@ def _not_an_operator(app: RunningApp, person: Person) -> None:
     person.go("/accounts")
 
 
+def _sign_out_unfinished(app: RunningApp, person: Person) -> None:
+    person.sign_in(BEN)
+    app.services.store = failing_store(app.services.store, ["delete"])
+    person.page.get_by_role("button", name="Sign out", exact=True).click()
+    person.page.get_by_text("If you ask for help").wait_for()
+
+
 PAGES: Mapping[str, Exhibit] = {
     "welcome": Exhibit(_welcome, {"SCOPES": "User.Read Calendars.Read api://sample/Odd.Scope"}),
     "home": Exhibit(_home),
@@ -143,6 +151,7 @@ PAGES: Mapping[str, Exhibit] = {
     "problem-unreachable": Exhibit(_unreachable),
     "problem-not-signed-in": Exhibit(_not_signed_in),
     "problem-not-an-operator": Exhibit(_not_an_operator, OPERATOR),
+    "problem-sign-out": Exhibit(_sign_out_unfinished),
 }
 
 

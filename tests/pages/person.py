@@ -10,6 +10,7 @@ class Person:
 
     Attributes:
         complaints: messages on the browser's console, and requests to anywhere but this machine.
+        source: the answer that the current page was made of.
         weights: bytes of each answer of the app since the tab was opened, by address.
     """
 
@@ -18,6 +19,7 @@ class Person:
         self.url = url
         self.complaints: list[str] = []
         self.weights: dict[str, int] = {}
+        self.source: Response | None = None
         context.set_default_timeout(8_000)
         self.page = self.new_tab()
 
@@ -79,4 +81,6 @@ class Person:
         if address.hostname != "localhost":
             self.complaints.append(f"asked {response.url}")
         if response.url.startswith(self.url) and response.status not in (301, 302, 303):
+            if response.request.resource_type == "document":
+                self.source = response
             self.weights[address.path] = int(response.headers.get("content-length", 0))

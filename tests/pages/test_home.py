@@ -6,14 +6,22 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 
+from localdev.browser import Browser
 from shared.accounts import State
-from shared.identity.sign_in_link import opened_challenge, sealed_challenge, sign_in_path
+from shared.identity.sign_in_link import CHALLENGE_LIFETIME, opened_challenge, sealed_challenge, sign_in_path
 from shared.wording.scopes import scope_in_words
 from shared.wording.times import in_words, interval, relative
 from tests.recording_store import record_calls
 from tests.running_app import Clock, RunningApp, text_of
 
 BEN = "ben@contoso.example"
+CLAIMS = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
+
+
+def claims_sent(browser: Browser, path: str) -> str:
+    """The claims that a sign-in asks the tenant for."""
+    query = parse_qs(urlsplit(browser.get(path).headers["Location"]).query)
+    return query.get("claims", [""])[0]
 
 
 def test_home_page_is_one_round_trip_to_storage(app: RunningApp) -> None:
@@ -86,8 +94,10 @@ def test_button_starts_the_sign_in_that_helps(app: RunningApp, state: str, promp
     assert app.counts() == {"sign_in_required": 1}
     page = browser.get("/").text
     link = page.split('class="button" href="', 1)[1].split('"', 1)[0].replace("&amp;", "&")
-    to_tenant = parse_qs(urlsplit(browser.get(link).headers["Location"]).query)
+    clicked = browser.get(link, **{"Sec-Fetch-Site": "same-origin"})
+    to_tenant = parse_qs(urlsplit(clicked.headers["Location"]).query)
     assert to_tenant["login_hint"] == [BEN]
+    assert ("claims" in to_tenant, '"essential"' in to_tenant["claims"][0]) == (True, state == "require_mfa")
     assert to_tenant.get("prompt", [""]) == [prompt]
     browser.sign_in(BEN, link)
     assert "Working for you while you are away" in text_of(browser.get("/"))
@@ -95,18 +105,25 @@ def test_button_starts_the_sign_in_that_helps(app: RunningApp, state: str, promp
 
 def test_claims_reach_the_tenant_only_sealed(app: RunningApp) -> None:
     """Claims that we sealed reach the authorize URL. Claims that somebody wrote into an address do not."""
-    keys = app.services.settings.key_ring
-    claims = '{"access_token":{"acrs":{"essential":true,"value":"c1"}}}'
     browser = app.browser()
-
-    def sent(path: str) -> str:
-        query = parse_qs(urlsplit(browser.get(path).headers["Location"]).query)
-        return query.get("claims", [""])[0]
-
-    assert '"acrs"' in sent(sign_in_path(code="50076", challenge=sealed_challenge(claims, keys)))
+    challenge = sealed_challenge(CLAIMS, app.services.settings.key_ring, owner=BEN, now=app.clock())
+    assert '"acrs"' in claims_sent(browser, sign_in_path(username=BEN, code="50076", challenge=challenge))
     for name in ("challenge", "claims"):
-        assert '"acrs"' not in sent(f"/signin?{urlencode({name: claims})}")
-    assert opened_challenge("forged", keys) == ""
+        assert '"acrs"' not in claims_sent(browser, f"/signin?{urlencode({name: CLAIMS, 'login_hint': BEN})}")
+
+
+def test_challenge_of_somebody_else_or_of_long_ago_makes_an_ordinary_sign_in(app: RunningApp) -> None:
+    """It opens for the person whom the tenant challenged, for fourteen days, and never without an owner."""
+    keys, sealed_at = app.services.settings.key_ring, app.clock()
+    sealed = sealed_challenge(CLAIMS, keys, owner=BEN, now=sealed_at)
+    late = sealed_at + CHALLENGE_LIFETIME
+    assert opened_challenge(sealed, keys, owner=BEN, now=late - timedelta(seconds=1)) == CLAIMS
+    assert opened_challenge(sealed, keys, owner=BEN, now=late) == ""
+    for owner in ("ada@contoso.example", ""):
+        assert opened_challenge(sealed, keys, owner=owner, now=sealed_at) == ""
+    assert opened_challenge("forged", keys, owner=BEN, now=sealed_at) == ""
+    assert sealed_challenge(CLAIMS, keys, owner="", now=sealed_at) == ""
+    assert sealed_challenge("", keys, owner=BEN, now=sealed_at) == ""
 
 
 def test_refusal_during_a_request_leads_to_a_sign_in_with_the_tenants_claims(app: RunningApp) -> None:
@@ -118,6 +135,8 @@ def test_refusal_during_a_request_leads_to_a_sign_in_with_the_tenants_claims(app
     assert answer.status_code == 401
     link = answer.text.split('class="button" href="', 1)[1].split('"', 1)[0].replace("&amp;", "&")
     assert parse_qs(urlsplit(link).query)["next"] == ["/me"]
+    assert '"essential"' in claims_sent(browser, link)
+    assert '"essential"' not in claims_sent(app.browser(), link), "the challenge belongs to Ben's session"
     done = browser.sign_in(BEN, link)
     assert done.headers["Location"] == "/me"
     assert browser.get("/me").status_code == 200

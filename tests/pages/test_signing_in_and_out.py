@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
+from tests.failing_store import failing_store
 from tests.pages.person import Person
 from tests.running_app import RunningApp
 
@@ -69,6 +70,87 @@ def test_back_button_after_signing_out_shows_nothing_personal(person: Person) ->
         page.go_back()
         assert "Okafor" not in person.text()
         assert BEN not in person.text()
+
+
+def test_back_button_after_signing_in_leads_home(app: RunningApp, person: Person) -> None:
+    """Ada goes back to the tenant's page, which knows her by now and sends her to the callback once more. The flow is
+    used: she gets her page and keeps her session."""
+    page = person.sign_in(ADA)
+    session = cookie_of(person)
+    with page.expect_response("**/signin/callback?*") as second:
+        page.evaluate("history.go(-2)")
+    assert second.value.headers["location"] == "/"
+    expect(page.get_by_role("heading", name="Ada Lindqvist")).to_be_visible()
+    assert page.url == f"{person.url}/"
+    assert cookie_of(person) == session
+    assert app.tenant.log()["codes_redeemed"] == 1
+
+
+def test_two_tabs_on_one_sign_in_end_on_the_persons_page(app: RunningApp, person: Person) -> None:
+    """A tab was duplicated at the tenant's page. The first to return signs in, the second is led home."""
+    person.begin_sign_in()
+    first = person.page
+    second = person.new_tab()
+    second.goto(first.url)
+    for tab in (first, second):
+        person.page = tab
+        person.finish_sign_in(ADA)
+        expect(tab.get_by_role("heading", name="Ada Lindqvist")).to_be_visible()
+    assert app.tenant.log()["codes_redeemed"] == 1
+
+
+def test_callback_of_one_tab_opened_in_another_is_a_page_until_somebody_is_signed_in(person: Person) -> None:
+    """An address of a sign-in that is over, typed by somebody without a session, says so and offers a new start."""
+    page = person.sign_in(ADA)
+    used: list[str] = []
+    page.on("request", lambda request: used.append(request.url) if "/signin/callback" in request.url else None)
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.get_by_role("link", name="Sign in", exact=True).click()
+    page.get_by_role("navigation", name="Pages").wait_for()
+    person.go(used[0])
+    expect(page.get_by_role("heading", name="Ada Lindqvist")).to_be_visible()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.get_by_role("link", name="Sign in", exact=True).wait_for()
+    person.go(used[0])
+    expect(page.get_by_role("heading", name="This sign-in can't be finished here")).to_be_visible()
+    page.get_by_role("link", name="Start again").click()
+    expect(page.get_by_role("heading", name="Ada Lindqvist")).to_be_visible()
+
+
+def test_typed_address_asks_who_the_button_does_not(app: RunningApp, person: Person) -> None:
+    """Ada has signed out of this app, not of the tenant. `/signin` in the address bar brings her row back only after a
+    click of hers; the button on our page is that click."""
+    page = person.sign_in(ADA)
+    for sign_in in (lambda: person.go("/signin"), lambda: person.go("/").get_by_role("link", name="Sign in").click()):
+        page.get_by_role("button", name="Sign out", exact=True).click()
+        page.get_by_role("link", name="Sign in", exact=True).wait_for()
+        assert app.accounts() == []
+        sign_in()
+        if page.get_by_role("button", name=ADA).count():
+            assert app.accounts() == []
+            page.get_by_role("button", name=ADA).click()
+        expect(page.get_by_role("heading", name="Ada Lindqvist")).to_be_visible()
+
+
+def test_sign_out_that_the_storage_did_not_let_through_can_be_finished(app: RunningApp, person: Person) -> None:
+    """The page says what goes on. Its button deletes the data when the storage is back."""
+    page = person.sign_in(EMI)
+    storage = app.services.store
+    app.services.store = failing_store(storage, ["delete"])
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page.get_by_role("heading", name="Your sign-out isn't finished")).to_be_visible()
+    assert "until it is deleted, the work in your name goes on" in person.text()
+    assert cookie_of(person) == ""
+    app.services.store = storage
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
+    assert app.accounts() == []
+
+
+def cookie_of(person: Person) -> str:
+    """The session's cookie; "" when the browser has none."""
+    values = {str(cookie.get("name")): str(cookie.get("value")) for cookie in person.context.cookies()}
+    return values.get("understudy", "")
 
 
 def test_revoked_person_is_told_why_and_comes_back(app: RunningApp, person: Person) -> None:

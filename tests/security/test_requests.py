@@ -151,6 +151,7 @@ def test_security_headers_are_on_every_response(app: RunningApp, ada: Browser) -
         assert answer.one("referrer-policy") == "same-origin", kind
         assert answer.one("strict-transport-security").startswith("max-age=31536000"), kind
         assert answer.one("cross-origin-opener-policy") == "same-origin", kind
+        assert answer.one("cross-origin-resource-policy") == "same-origin", kind
         assert not answer.all("access-control-allow-origin"), kind
         assert answer.one("content-type") or not answer.body, kind
 
@@ -242,6 +243,7 @@ TOO_LARGE: list[Callable[[], tuple[str, str, list[tuple[str, str]], bytes]]] = [
     lambda: ("GET", "/me", [("Cookie", "; ".join(f"c{n}=1" for n in range(3000)))], b""),
     lambda: ("GET", "/me", [(f"X-{n}", "1") for n in range(150)], b""),
     lambda: ("GET", "/me", [(f"X-{n}", "x" * 6000) for n in range(6)], b""),
+    lambda: ("GET", "/", [("Content-Type", "text/plain")], b"x" * 70_000),
     lambda: ("POST", "/signout", [("Content-Type", "text/plain")], b"x" * 70_000),
     lambda: ("POST", "/signout", [], b"&".join(b"a%d=1" % n for n in range(9000))),
 ]

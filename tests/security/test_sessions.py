@@ -1,6 +1,7 @@
 """Browser sessions: what a copied, old, forged or borrowed cookie can do."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,11 +13,13 @@ from localdev.tenant.visitor import Visitor
 from shared.accounts import Account, Person
 from shared.services import Services
 from shared.session import Sessions, parse_cookies
+from tests.failing_store import failing_store
 from tests.running_app import Clock, RunningApp
 from tests.security.raw_http import Answer, cookie_header, send
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 SESSION = "understudy"
+FORMS = [{}, {"keep": "background-work"}]
 
 
 def me(app: RunningApp, session: str) -> Answer:
@@ -106,7 +109,7 @@ def test_session_in_use_ends_after_its_longest_time(app: RunningApp) -> None:
     assert me(app, session_in(browser)).status == 401
 
 
-@pytest.mark.parametrize("form", [{}, {"keep": "background-work"}])
+@pytest.mark.parametrize("form", FORMS)
 def test_either_sign_out_ends_every_copy_of_every_session(app: RunningApp, form: dict[str, str]) -> None:
     """This includes sessions in other browsers and cookies copied before."""
     first, second = app.browser(), app.browser()
@@ -179,6 +182,102 @@ def test_cookie_that_comes_twice_with_two_values_counts_for_nothing(app: Running
 def test_same_cookie_twice_is_one_cookie() -> None:
     """Some browsers send one for each path."""
     assert parse_cookies("a=1; b=2; a=1") == {"a": "1", "b": "2"}
+
+
+def test_oversized_twin_of_a_cookie_counts_for_nothing(app: RunningApp) -> None:
+    """Browsers keep no cookie of more than 4096 bytes; one that comes all the same ends nobody's session."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    header = f"{SESSION}={'A' * 4097}; {SESSION}={session_in(browser)}"
+    assert send(app.url, "GET", "/me", [("Cookie", header)]).status == 200
+
+
+def fields_of(page: str) -> dict[str, str]:
+    """The hidden fields of a page's form."""
+    return dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
+
+
+@pytest.mark.parametrize("broken", ["get", "delete save"])
+@pytest.mark.parametrize("form", FORMS)
+def test_sign_out_while_the_storage_fails_ends_the_session_here_and_says_what_did_not_happen(
+    app: RunningApp, form: dict[str, str], broken: str
+) -> None:
+    """503, the cookie is deleted, and the page's button finishes it when the storage is back."""
+    browser, other = app.browser(), app.browser()
+    browser.sign_in(ADA)
+    other.sign_in(ADA)
+    storage = app.services.store
+    app.services.store = failing_store(storage, broken.split())
+    fields = form
+    for _ in range(2):
+        answer = browser.post("/signout", fields)
+        page, fields = answer.text, fields_of(answer.text)
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
+        assert ("the work in your name goes on" in page) == (not form)
+        assert "In other browsers you may still be signed in" in page
+        assert browser.http.cookies.get(SESSION) is None
+    app.services.store = storage
+    assert len(app.accounts()) == 1
+    assert other.get("/me").status_code == 200
+    assert browser.post("/signout", fields).headers["Location"] == "/"
+    assert len(app.accounts()) == len(form)
+    assert other.get("/me").status_code == 401
+
+
+def test_programs_are_told_that_a_sign_out_is_not_finished(app: RunningApp) -> None:
+    """A JSON document with the same words, and the cookie's end."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    app.services.store = failing_store(app.services.store, ["delete"])
+    answer = browser.post("/signout", Accept="application/json")
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "storage"
+    assert "Deleting your stored data failed" in answer.json()["detail"]
+    assert browser.http.cookies.get(SESSION) is None
+
+
+def unfinished(app: RunningApp, browser: Browser) -> dict[str, str]:
+    """The form of a sign-out that the storage didn't let through."""
+    browser.sign_in(ADA)
+    storage = app.services.store
+    app.services.store = failing_store(storage, ["delete"])
+    page = browser.post("/signout").text
+    app.services.store = storage
+    return fields_of(page)
+
+
+def test_unfinished_sign_out_is_that_persons_and_nobody_elses(app: RunningApp) -> None:
+    """Ben has signed in since. Ada's old page ends Ada's stored data, and not Ben's session."""
+    browser = app.browser()
+    form = unfinished(app, browser)
+    browser.sign_in(BEN)
+    assert browser.post("/signout", form).status_code == 303
+    assert [account.username for account in app.accounts()] == [BEN]
+    assert "Ben" in browser.get("/me").text
+
+
+def test_unfinished_sign_out_is_no_session_and_a_session_is_none(app: RunningApp) -> None:
+    """What the page holds opens nothing, and a cookie's value in its place ends nobody's session."""
+    browser = app.browser()
+    form = unfinished(app, browser)
+    assert me(app, form["unfinished"]).status == 401
+    browser.sign_in(ADA)
+    for forged in (session_in(browser), "x", "\x01"):
+        answer = browser.post("/signout", {"unfinished": forged}, Accept="application/json")
+        assert (answer.status_code, answer.json()["code"]) == (400, "sign_out_expired")
+    assert browser.get("/me").status_code == 200
+
+
+def test_unfinished_sign_out_of_an_old_page_says_that_it_does_nothing(app: RunningApp) -> None:
+    """It ends when the session would have ended. A redirect would look as if the data was deleted."""
+    browser = app.browser()
+    form = unfinished(app, browser)
+    app.clock.move(minutes=61)
+    answer = browser.post("/signout", form)
+    assert answer.status_code == 400
+    assert "Sign in, and sign out again." in answer.text
+    assert len(app.accounts()) == 1
 
 
 def test_demotion_takes_effect_at_the_next_sign_in(app: RunningApp) -> None:

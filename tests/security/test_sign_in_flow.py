@@ -1,6 +1,8 @@
 """From /signin to the callback: what an attacker can add, replay, borrow or leave out."""
 
+import threading
 from collections.abc import Callable
+from datetime import timedelta
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
@@ -9,10 +11,12 @@ from localdev.browser import Browser
 from localdev.tenant.visitor import Visitor
 from shared.errors import BadRequest, SignInFailed
 from shared.services import Services
-from signin.sign_in import local_path
-from tests.running_app import RunningApp
-from tests.security.raw_http import cookie_header, send
+from shared.session import FLOW_LIFETIME, UsedFlows
+from signin.sign_in import local_path, take_flow
+from tests.running_app import Clock, RunningApp
+from tests.security.raw_http import Answer, cookie_header, send
 from tests.security.storage import etags
+from tests.support import wait_until
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 FOREIGN_PAGES = [
@@ -60,6 +64,11 @@ def sent_to(url: str) -> dict[str, list[str]]:
 def path_of(url: str) -> str:
     """Path and query."""
     return "/" + url.split("/", 3)[3]
+
+
+def flows_of(browser: Browser) -> dict[str, str]:
+    """The browser's flow cookies."""
+    return {cookie.name: str(cookie.value) for cookie in browser.http.cookies if "-flow-" in cookie.name}
 
 
 def refused_code(app: RunningApp, browser: Browser, url: str) -> str:
@@ -141,8 +150,7 @@ def test_five_tabs_at_most_are_remembered(app: RunningApp) -> None:
     for _ in range(7):
         urls.append(browser.to_callback(ADA))
         app.clock.move(seconds=1)
-    flows = [cookie for cookie in browser.http.cookies if "-flow-" in cookie.name]
-    assert len(flows) == 5
+    assert len(flows_of(browser)) == 5
     assert refused_code(app, browser, urls[0]) == "unknown_flow"
     assert browser.get(urls[-1]).status_code == 303
 
@@ -154,17 +162,151 @@ def test_borrowed_callback_signs_nobody_in(app: RunningApp) -> None:
 
 
 def test_callback_works_once(app: RunningApp) -> None:
-    """Its cookie is deleted. With a copy of the cookie, the code is already used."""
+    """A copy of the flow's cookie signs nobody in and costs no code request."""
     browser = app.browser()
     url = browser.to_callback(ADA)
-    copy = {cookie.name: str(cookie.value) for cookie in browser.http.cookies if "-flow-" in cookie.name}
+    copy = flows_of(browser)
     assert browser.get(url).status_code == 303
     before = etags(app.services.tables)
-    assert browser.get(url).status_code == 400
     replayed = send(app.url, "GET", path_of(url), [cookie_header(copy)])
     assert replayed.status == 400
+    assert "unknown_flow" in replayed.text
     assert replayed.cookies().get("understudy", "") == ""
     assert etags(app.services.tables) == before
+    assert app.tenant.log()["token_requests"] == 1
+
+
+def test_copied_flow_signs_in_no_second_person(app: RunningApp) -> None:
+    """Its address at the tenant gives Ben a code of his own; the flow is over all the same."""
+    browser = app.browser()
+    to_tenant = browser.get("/signin").headers["Location"]
+    copy = flows_of(browser)
+    assert browser.get(Visitor().sign_in(to_tenant, ADA)).status_code == 303
+    second = send(app.url, "GET", path_of(Visitor().sign_in(to_tenant, BEN)), [cookie_header(copy)])
+    assert second.status == 400
+    assert [account.username for account in app.accounts()] == [ADA]
+
+
+@pytest.mark.parametrize("change", ["error=access_denied", "code=forged", f"code=x&more={'x' * 5000}", ""])
+def test_flow_that_failed_is_over(app: RunningApp, change: str) -> None:
+    """The error's answer deletes the cookie, and a copy of it is refused, with a good code too."""
+    browser = app.browser()
+    url = browser.to_callback(ADA)
+    copy = flows_of(browser)
+    state = sent_to(url)["state"][0]
+    failed = send(app.url, "GET", f"/signin/callback?state={state}&{change}", [cookie_header(copy)])
+    assert failed.status == 400
+    assert failed.cookies() == dict.fromkeys(copy, "")
+    asked = app.tenant.log()["token_requests"]
+    again = send(app.url, "GET", path_of(url), [cookie_header(copy)])
+    assert (again.status, "unknown_flow" in again.text) == (400, True)
+    assert app.tenant.log()["token_requests"] == asked
+    assert app.accounts() == []
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json"])
+def test_flow_that_failed_loses_its_cookie_on_pages_and_in_documents(app: RunningApp, accept: str) -> None:
+    """Both kinds of error answer carry the cookie's end. The cookie of another tab stays."""
+    browser = app.browser()
+    urls = [browser.to_callback(ADA) for _ in range(2)]
+    browser.get(f"/signin/callback?state={sent_to(urls[0])['state'][0]}&error=access_denied", Accept=accept)
+    assert list(flows_of(browser)) == [app.services.sessions.drop_flow(sent_to(urls[1])["state"][0]).name]
+
+
+def test_flow_that_succeeded_loses_its_cookie(app: RunningApp) -> None:
+    """The browser has no flow left, so that its next sign-ins don't send old ones along."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    assert flows_of(browser) == {}
+
+
+def test_one_flow_is_one_code_request(app: RunningApp) -> None:
+    """Bogus codes don't reach the token endpoint one after the other with one flow's cookie."""
+    browser = app.browser()
+    state = sent_to(browser.to_callback(ADA))["state"][0]
+    cookie = cookie_header(flows_of(browser))
+    for number in range(20):
+        answer = send(app.url, "GET", f"/signin/callback?state={state}&code=bogus-{number}", [cookie])
+        assert answer.status == 400
+    assert app.tenant.log()["token_requests"] == 1
+
+
+def test_second_arrival_while_the_first_is_under_way_is_refused_at_once(app: RunningApp) -> None:
+    """It doesn't wait for the tenant, and causes no second code request."""
+    browser = app.browser()
+    target, cookie = path_of(browser.to_callback(ADA)), cookie_header(flows_of(browser))
+    app.tenant.add_fault("token", "hang")
+    answers: list[Answer] = []
+    first = threading.Thread(target=lambda: answers.append(send(app.url, "GET", target, [cookie])))
+    first.start()
+    try:
+        wait_until(lambda: app.tenant.log()["token_requests"] == 1, "the first arrival has asked the tenant")
+        second = send(app.url, "GET", target, [cookie])
+        assert (second.status, "unknown_flow" in second.text) == (400, True)
+        assert answers == []
+        assert app.tenant.log()["token_requests"] == 1
+    finally:
+        app.tenant.clear_faults()
+        first.join()
+
+
+def test_second_arrival_of_somebody_who_is_signed_in_leads_home(app: RunningApp) -> None:
+    """They pressed back, or reload. Their session stays, also when the cookie came along again."""
+    browser = app.browser()
+    url = browser.to_callback(ADA, "/signin?next=/me")
+    copy = flows_of(browser)
+    browser.get(url)
+    assert (browser.get(url).status_code, browser.get(url).headers["Location"]) == (303, "/")
+    session = {"understudy": str(browser.http.cookies.get("understudy"))}
+    again = send(app.url, "GET", path_of(url), [cookie_header(copy | session)])
+    assert (again.status, again.one("location")) == (303, "/")
+    assert again.cookies() == dict.fromkeys(copy, "")
+    assert browser.get("/me").status_code == 200
+
+
+def test_second_arrival_after_the_session_ended_is_a_page(app: RunningApp) -> None:
+    """A sealed session whose account is gone is nobody's."""
+    browser = app.browser()
+    url = browser.to_callback(ADA)
+    browser.get(url)
+    session = cookie_header({"understudy": str(browser.http.cookies.get("understudy"))})
+    browser.post("/signout")
+    answer = send(app.url, "GET", path_of(url), [session, ("Accept", "text/html")])
+    assert answer.status == 400
+    assert "This sign-in can" in answer.text
+
+
+def test_strangers_push_no_flow_out_of_memory() -> None:
+    """There is no bound to exhaust: after many others came back, the first is refused still."""
+    used, now = UsedFlows(), Clock()()
+    assert used.use("first", now=now)
+    assert all(used.use(f"stranger {number}", now=now) for number in range(20_000))
+    assert not used.use("first", now=now)
+
+
+def test_used_flows_are_forgotten_when_their_cookies_have_ended() -> None:
+    """Memory holds ten minutes of flows, not all of them."""
+    used, now = UsedFlows(), Clock()()
+    for number in range(100):
+        used.use(str(number), now=now + timedelta(seconds=number))
+    assert len(used) == 100
+    used.use("later", now=now + FLOW_LIFETIME + timedelta(seconds=49))
+    assert len(used) == 51
+    assert not used.use("99", now=now + FLOW_LIFETIME + timedelta(seconds=98))
+
+
+def test_another_instance_may_accept_a_copy_once(make_services: Callable[..., Services]) -> None:
+    """The memory is the process's own: docs/security.md says so, under "Not defended"."""
+    app = make_services()
+    url, flow = app.identity.begin_sign_in()
+    state = sent_to(url)["state"][0]
+    (cookie,) = app.sessions.keep_flow(flow, "/", {})
+    other = Services(app.settings, used_flows=UsedFlows())
+
+    def taken(instance: Services) -> bool:
+        return take_flow({"state": state}, {cookie.name: cookie.value}, instance) is not None
+
+    assert [taken(each) for each in (app, app, other, other)] == [True, False, True, False]
 
 
 def test_flow_ends_after_ten_minutes(app: RunningApp) -> None:
@@ -207,9 +349,9 @@ def test_oversized_parameter_is_refused(app: RunningApp) -> None:
 def test_answer_with_neither_code_nor_error_is_refused(app: RunningApp) -> None:
     """An empty code is refused too."""
     browser = app.browser()
-    state = sent_to(browser.to_callback(ADA))["state"][0]
-    assert refused_code(app, browser, f"/signin/callback?state={state}") == "empty_answer"
-    assert refused_code(app, browser, f"/signin/callback?state={state}&code=") == "empty_answer"
+    for code in ("", "&code="):
+        state = sent_to(browser.to_callback(ADA))["state"][0]
+        assert refused_code(app, browser, f"/signin/callback?state={state}{code}") == "empty_answer"
 
 
 def test_tokens_in_the_callback_are_ignored(app: RunningApp) -> None:
@@ -273,7 +415,7 @@ def test_broken_host_header_is_no_failure_of_ours(app: RunningApp, host: str) ->
 )
 def test_login_hint_is_data_and_nothing_else(app: RunningApp, hint: str) -> None:
     """It adds no header and no parameter, and has a limited length."""
-    answer = send(app.url, "GET", f"/signin?login_hint={quote(hint)}")
+    answer = send(app.url, "GET", f"/signin?login_hint={quote(hint)}", [("Sec-Fetch-Site", "same-origin")])
     given = sent_to(answer.one("location"))
     assert given["redirect_uri"] == [f"{app.url}/signin/callback"]
     assert given.get("login_hint", [""]) == [hint[:200]]
@@ -284,6 +426,69 @@ def test_login_hint_is_data_and_nothing_else(app: RunningApp, hint: str) -> None
 def test_prompt_is_one_of_a_few_words(app: RunningApp, prompt: str) -> None:
     """Nothing else reaches the tenant."""
     assert send(app.url, "GET", f"/signin?prompt={quote(prompt)}").status == 400
+
+
+FROM_ELSEWHERE = [
+    {},
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Site": ""},
+    {"Sec-Fetch-Site": "same-origin, cross-site"},
+    {"Sec-Fetch-Site": "cross-site", "Referer": "{url}/"},
+    {"Referer": "https://evil.example/"},
+    {"Referer": "{url}.evil.example/"},
+    {"Referer": "{url}@evil.example/"},
+    {"Referer": "https://evil.example/?{url}/"},
+    {"Origin": "null", "Referer": "{url}/"},
+    {"Origin": "https://evil.example", "Referer": "{url}/"},
+]
+
+
+@pytest.mark.parametrize("headers", FROM_ELSEWHERE, ids=str)
+def test_link_from_elsewhere_asks_before_it_signs_anybody_in(app: RunningApp, headers: dict[str, str]) -> None:
+    """Another site, a mail, a typed address: the tenant lets the person select their account. A hint would contradict
+    that."""
+    given = [(name, value.format(url=app.url)) for name, value in headers.items()]
+    asked = sent_to(send(app.url, "GET", f"/signin?login_hint={ADA}", given).one("location"))
+    assert asked["prompt"] == ["select_account"]
+    assert "login_hint" not in asked
+
+
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Referer": "{url}/me"}, {"Origin": "{url}"}])
+def test_our_own_button_asks_nothing_more(app: RunningApp, headers: dict[str, str]) -> None:
+    """It stays one click for somebody whom the tenant knows. Browsers without Sec-Fetch-Site send a Referer."""
+    given = [(name, value.format(url=app.url)) for name, value in headers.items()]
+    asked = sent_to(send(app.url, "GET", f"/signin?login_hint={ADA}", given).one("location"))
+    assert "prompt" not in asked
+    assert asked["login_hint"] == [ADA]
+
+
+@pytest.mark.parametrize("prompt", ["login", "consent"])
+def test_link_that_asks_already_is_left_as_it_is(app: RunningApp, prompt: str) -> None:
+    """A mail's link to somebody who must enter their password still names them."""
+    asked = sent_to(send(app.url, "GET", f"/signin?login_hint={ADA}&prompt={prompt}").one("location"))
+    assert (asked["prompt"], asked["login_hint"]) == ([prompt], [ADA])
+
+
+def test_link_from_elsewhere_asks_for_a_login_at_a_plain_provider(start_app: Callable[..., RunningApp]) -> None:
+    """Not every provider knows select_account."""
+    app = start_app()
+    app = start_app(AUTHORITY="", OIDC_AUTHORITY=app.tenant.oidc_authority)
+    assert sent_to(send(app.url, "GET", "/signin").one("location"))["prompt"] == ["login"]
+
+
+def test_link_enrols_nobody_after_they_signed_out(app: RunningApp) -> None:
+    """The tenant still knows them, and shows a page. Their own button goes through without one."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    browser.post("/signout")
+    linked = browser.get("/signin", **{"Sec-Fetch-Site": "cross-site"}).headers["Location"]
+    assert browser.get(linked).status_code == 200
+    assert app.accounts() == []
+    own = browser.get("/signin", **{"Sec-Fetch-Site": "same-origin"}).headers["Location"]
+    assert browser.get(browser.get(own).headers["Location"]).status_code == 303
+    assert len(app.accounts()) == 1
 
 
 def test_attempts_cost_no_storage_write(app: RunningApp) -> None:
