@@ -131,7 +131,7 @@ def _sign_out_unfinished(app: RunningApp, person: Person) -> None:
     person.sign_in(BEN)
     app.services.store = failing_store(app.services.store, ["delete"])
     person.page.get_by_role("button", name="Sign out", exact=True).click()
-    person.page.get_by_text("If you ask for help").wait_for()
+    person.page.get_by_role("button", name="Try again").wait_for()
 
 
 PAGES: Mapping[str, Exhibit] = {
