@@ -198,7 +198,7 @@ def _read_write_ids(tables: Tables, slot: str, keys: list[str]) -> dict[str, wir
             break
         reached = _order(rows[-1]["RowKey"])
         beyond = [key for key in rest if _order(key) > reached]
-        sparse = len(rows) > _SPARSE * (len(rest) - len(beyond))
+        sparse = sparse or len(rows) > _SPARSE * (len(rest) - len(beyond))
         rest = beyond
     return found
 
