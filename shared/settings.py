@@ -25,6 +25,7 @@ from shared.settings_parsers import (
     positive,
     scope_name,
     scopes,
+    storage_account,
     storage_connection,
     table_url,
     words,
@@ -127,7 +128,10 @@ class Settings:
         secret=True,
     )
     storage_account_name: str = setting(
-        "AzureWebJobsStorage__accountName", "the same by name, with a managed identity", default=""
+        "AzureWebJobsStorage__accountName",
+        "the same by name, with a managed identity",
+        parse=storage_account,
+        default="",
     )
     storage_table_uri: str = setting(
         "AzureWebJobsStorage__tableServiceUri", "the same by table endpoint", parse=table_url, default=""

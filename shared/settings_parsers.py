@@ -35,21 +35,32 @@ def table_url(text: str) -> str:
 
 
 def storage_connection(text: str) -> str:
-    """A storage account's connection string; only that its tables are not Cosmos DB's is looked at."""
+    """A storage account's connection string. Checks only that none of its endpoints is Cosmos DB's."""
     for part in text.split(";"):
-        name, _, value = part.strip().partition("=")
-        if name.lower() == "tableendpoint":
-            _refuse_cosmos(urlsplit(value.strip()).hostname or "")
-        elif name.lower() == "endpointsuffix":
-            _refuse_cosmos(f"x.table.{value.strip().lower()}")
+        name, _, value = (each.strip() for each in part.partition("="))
+        if name.lower() == "endpointsuffix":
+            _refuse_cosmos(f"x.table.{value.lower()}")
+        elif name.lower().endswith("endpoint"):  # with or without a scheme
+            _refuse_cosmos(urlsplit(value if "//" in value else f"//{value}").hostname or "")
+    return text.strip()
+
+
+def storage_account(text: str) -> str:
+    """The name of a storage account ("Storage account overview", Microsoft Learn: 3 to 24 digits and lower-case
+    letters). A host name is none, so it can't lead to Cosmos DB."""
+    if not re.fullmatch(r"[a-z0-9]{3,24}", text.strip()):
+        raise ValueError("the name of a storage account is needed: 3 to 24 digits and lower-case letters")
     return text.strip()
 
 
 def _refuse_cosmos(host: str) -> None:
-    """Cosmos DB's API for Table, by the host names that the Tables SDK knows it by (azure-data-tables,
-    `_is_cosmos_endpoint`). Its errors for missing tables, its MERGE and its limits are others ("Azure Tables API
-    differences", Microsoft Learn)."""
-    if ".table.cosmos." in host or ".table.cosmosdb." in host:
+    """Refuses Cosmos DB's API for Table, by its host names: those that the Tables SDK knows it by (azure-data-tables,
+    `_is_cosmos_endpoint`), and the account's endpoint for all its APIs, `<account>.documents.azure.com`. Its errors for
+    missing tables, its MERGE and its limits are others ("Azure Tables API differences", Microsoft Learn).
+
+    Not followed: the SDK also takes `localhost` with another port than 10002 for the emulator of Cosmos DB. Azurite may
+    listen on any port. Nor does it look behind a name of your own DNS."""
+    if any(name in f"{host}." for name in (".table.cosmos.", ".table.cosmosdb.", ".documents.azure.")):
         raise ValueError("a storage account's table service is needed; Cosmos DB's Table endpoint doesn't do")
 
 

@@ -36,7 +36,7 @@ class Census:
         self._counting: threading.Thread | None = None
         self._began: datetime | None = None
         self._latest: Counted | None = None
-        self._failure: StoreError | None = None
+        self._failure: Exception | None = None
 
     def latest(self, now: datetime, overdue_before: datetime) -> Counted | None:
         """Starts a count when INTERVAL has passed. Gives the latest finished count; None while there is none."""
@@ -50,12 +50,13 @@ class Census:
             counting.join(self._patience)
         failure, self._failure = self._failure, None
         if failure:  # told here: what a thread of ours logs after its request has ended, the Functions host drops
-            logger.error("accounts could not be counted: %s", failure)
+            reason = str(failure) if isinstance(failure, StoreError) else type(failure).__name__
+            logger.error("accounts could not be counted: %s", reason)
         return self._latest
 
     def _count(self, now: datetime, overdue_before: datetime) -> None:
         try:
             self._latest = Counted(self._store.count_accounts(overdue_before), now)
-        except StoreError as error:
+        except Exception as error:  # noqa: BLE001 - an error in a thread would be seen nowhere: `latest` tells it
             self._failure = error
             self._began = None

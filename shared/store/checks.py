@@ -18,7 +18,8 @@ def mended(account: Account) -> Account:
     a token's claims may have it). Nearly always the same object.
 
     Raises:
-        RowRefused: its account_id has such a character (mended, it would be somebody else's), or a text is none.
+        RowRefused: `account_id` has such a character (mended, it would be somebody else's), or a property that must be
+            a text is not one.
     """
     failure = account.failure
     texts = [account.account_id, *(getattr(account, name) for name in _TEXTS), *account.scopes]
@@ -27,10 +28,10 @@ def mended(account: Account) -> Account:
     try:
         "".join(texts).encode()
     except TypeError as error:
-        raise RowRefused("one of its texts is none") from error
+        raise RowRefused("a property that must be a text is not one") from error
     except UnicodeEncodeError:
         if _mend(account.account_id) != account.account_id:
-            raise RowRefused("its account id is no text that can be stored") from None
+            raise RowRefused("its account id cannot be stored as text") from None
         changes: dict[str, Any] = {name: _mend(getattr(account, name)) for name in _TEXTS}
         if failure:
             words: dict[str, Any] = {name: _mend(getattr(failure, name)) for name in _FAILURE_TEXTS}

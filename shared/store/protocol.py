@@ -3,10 +3,10 @@
 Every write of an account names the ETag that the account was read with (`Account.etag`); `None` means "must not exist
 yet". A write whose answer was lost on the way is not a conflict: the store finds out whether it was committed.
 
-The hint protocol, which loses nobody: who makes an account due earlier saves the account *first* and then calls
-`lower_hint`, which always writes, so that the hint's ETag moves. A sweep claims a slot with the ETag that it read,
-scans, saves, reads the earliest due time again and finishes with the ETag of its claim; when that has moved, somebody
-lowered the hint: it stays as it is.
+The hint protocol loses nobody. A caller that makes an account due earlier saves the account *first* and then calls
+`lower_hint`. That always writes, so the hint's ETag moves. A sweep claims a slot with the ETag that it read, scans,
+saves, reads the earliest due time again and finishes with the ETag of its claim. When that has moved, somebody lowered
+the hint: it stays as it is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -148,7 +148,8 @@ class AccountStore(Protocol):
         ...
 
     def delete(self, account_id: str, *, etag: str | None = None) -> bool:
-        """Removes the row (if it is still as `etag` says); returns False when there is none. Raises Conflict."""
+        """Removes the row (if it is still as `etag` says); returns False when there is none. True when an answer was
+        lost and the row is gone now. Raises Conflict."""
         ...
 
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
@@ -156,7 +157,8 @@ class AccountStore(Protocol):
         ...
 
     def earliest_due(self, slot: str, before: datetime) -> datetime | None:
-        """Returns the smallest due time in `slot` that lies before `before`."""
+        """Returns the smallest due time in `slot` that lies before `before`. Rows that `due` leaves out because they
+        make no sense don't count."""
         ...
 
     def slots(self) -> list[Slot]:

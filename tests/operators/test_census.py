@@ -3,6 +3,8 @@
 import threading
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from shared.accounts import Account, State
 from shared.errors import StoreUnavailable
 from shared.monitoring.census import INTERVAL, Census
@@ -65,11 +67,12 @@ class BrokenStore(MemoryAccountStore):
     """A storage that fails until it is repaired."""
 
     broken = True
+    error: Exception = StoreUnavailable("count accounts", 503)
 
     def count_accounts(self, overdue_before: datetime) -> Headcount:
         """Fails or counts."""
         if self.broken:
-            raise StoreUnavailable("count accounts", 503)
+            raise self.error
         return super().count_accounts(overdue_before)
 
 
@@ -78,5 +81,18 @@ def test_a_count_that_fails_is_tried_again_at_once() -> None:
     store = BrokenStore()
     census = Census(store)
     assert census.latest(NOW, NOW) is None
+    store.broken = False
+    assert census.latest(NOW, NOW) is not None
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("count accounts", 503), TypeError("a secret value")])
+def test_whatever_ends_a_count_is_logged(caplog: pytest.LogCaptureFixture, error: Exception) -> None:
+    """By the request that waited for it; without the text of an error that is not the store's."""
+    store = BrokenStore()
+    store.error = error
+    census = Census(store)
+    assert census.latest(NOW, NOW) is None
+    assert "accounts could not be counted" in caplog.text
+    assert "secret" not in caplog.text
     store.broken = False
     assert census.latest(NOW, NOW) is not None

@@ -6,7 +6,7 @@ All on a storage that answers as the live service does; see tests/service_storag
 import ast
 import os
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ import pytest
 from azure.data.tables import TableServiceClient, UpdateMode
 
 from shared import store
-from shared.accounts import Account, State, slot_of
+from shared.accounts import EPOCH, Account, Failure, State, all_slots, slot_of
 from shared.errors import Conflict, RowRefused, RowTooLarge, StoreUnavailable
 from shared.store import SweepRecord, TableAccountStore
 from shared.store.protocol import summary_of
 from shared.store.tables import first_edition
 from shared.store.tables.rows import (
+    MAKES_NO_SENSE,
     MOST_CACHE_BYTES,
     SUMMARY_PROPERTIES,
     from_entity,
@@ -29,6 +30,7 @@ from shared.store.tables.rows import (
     sweep_record,
     to_entity,
 )
+from shared.sweep_queue import due_slots
 from tests.service_storage import ServiceShapedStorage
 from tests.shared.store_accounts import NOW, an_account
 
@@ -200,6 +202,55 @@ def test_an_answer_that_names_a_row_beyond_the_batch_or_none_costs_nobody_their_
     assert [table_store.get(each.account_id) for each in second] == second
 
 
+@pytest.mark.parametrize(("status", "times"), [(408, 1), (502, 1), (500, 4), (503, 4), (504, 4)])
+def test_a_batch_that_was_committed_is_known_whatever_a_gateway_answers(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, status: int, times: int
+) -> None:
+    """Also after the SDK's last repetition."""
+    first = saved(table_store.save_many(people(3)))
+    storage.add(**BATCH, status=status, code="x", forward=True, times=times)
+    second = saved(table_store.save_many([replace(each, username="new") for each in first]))
+    assert [table_store.get(each.account_id) for each in second] == second
+
+
+def test_a_batch_that_a_gateway_refused_is_written(
+    storage: ServiceShapedStorage, table_store: TableAccountStore
+) -> None:
+    """The SDK doesn't repeat a POST after a 502."""
+    first = saved(table_store.save_many(people(3)))
+    storage.add(**BATCH, status=502, code="x", times=1)
+    saved(table_store.save_many([replace(each, username="new") for each in first]))
+
+
+def test_a_busy_storage_is_not_asked_for_ever(storage: ServiceShapedStorage, table_store: TableAccountStore) -> None:
+    """The SDK repeated the batch; after one read it is given up."""
+    first = saved(table_store.save_many(people(3)))
+    storage.clear()
+    storage.add(**BATCH, status=503)
+    assert all(isinstance(each, StoreUnavailable) for each in table_store.save_many(first))
+    assert storage.requests == ["POST /$batch"] * 4 + ["GET /Accounts()"]
+
+
+def test_two_rows_far_apart_are_settled_by_two_short_reads(
+    storage: ServiceShapedStorage, table_store: TableAccountStore
+) -> None:
+    """What lies between is not read."""
+    crowd = saved(table_store.save_many(people(300)))
+    ends = sorted(crowd, key=lambda each: each.account_id)[:: len(crowd) - 1]
+    storage.clear()
+    storage.add(**BATCH, forward=True, times=1)
+    saved(table_store.save_many([replace(each, username="new") for each in ends]))
+    assert storage.requests == ["POST /$batch", "GET /Accounts()", "GET /Accounts()"]
+    assert storage.bytes < 20_000
+
+
+def test_another_property_makes_another_write() -> None:
+    """The same values under other names have another WriteId."""
+    account = Account(account_id="oid.tid")
+    swept, expiring = replace(account, last_swept_at=NOW), replace(account, token_expires_at=NOW)
+    assert to_entity(swept)["WriteId"] != to_entity(expiring)["WriteId"]
+
+
 # Rows that the service refuses
 
 
@@ -287,6 +338,27 @@ def test_a_deletion_whose_answer_was_lost_is_done(
     assert table_store.get("oid.tid") is None
 
 
+@pytest.mark.parametrize("etag", ["known", None])
+@pytest.mark.parametrize("status", [500, 502])
+def test_a_deletion_that_was_committed_says_so(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, status: int, etag: str | None
+) -> None:
+    """The repetition finds nothing, and the row was there."""
+    first = table_store.save(an_account())
+    storage.add(**BATCH, status=status, code="x", forward=True, times=1)
+    assert table_store.delete("oid.tid", etag=first.etag if etag else None)
+    assert table_store.get("oid.tid") is None
+
+
+def test_deleting_nobody_on_a_busy_storage_says_so(
+    storage: ServiceShapedStorage, table_store: TableAccountStore
+) -> None:
+    """A request that was refused for load has deleted nothing."""
+    table_store.slots()
+    storage.add(**BATCH, status=503, times=1)
+    assert not table_store.delete("oid.tid")
+
+
 @pytest.mark.parametrize(
     ("status", "code", "error"),
     [
@@ -344,6 +416,30 @@ def test_a_slot_without_a_time_is_due(table_store: TableAccountStore, tables: Ta
     assert table_store.set_hint(slot, NOW) is not None
 
 
+@pytest.mark.parametrize("value", ["soon", 7, datetime(9999, 12, 31, tzinfo=UTC)], ids=["text", "number", "far"])
+def test_a_slot_with_odd_times_is_due(
+    table_store: TableAccountStore, tables: TableServiceClient, value: object
+) -> None:
+    """They count as absent: a time that is none could not be compared with now."""
+    table_store.lower_hint("03", NOW)
+    row = {"PartitionKey": "slots", "RowKey": "03", "NextDueAt": value, "ClaimedUntil": value}
+    tables.get_table_client("Slots").upsert_entity(row, mode=UpdateMode.REPLACE)
+    assert [slot.name for slot in due_slots(table_store, NOW)] == list(all_slots())
+    assert table_store.slots()[3].overdue_from == EPOCH
+    table_store.lower_hint("03", NOW)
+
+
+@pytest.mark.parametrize("trouble", [{"status": 500, "code": "InternalError"}, {"status": 0}, {"status": 502}])
+def test_a_record_of_a_sweep_whose_answer_was_lost_is_kept_once(
+    storage: ServiceShapedStorage, table_store: TableAccountStore, trouble: dict[str, Any]
+) -> None:
+    """Its key is random, so a row that is there is this one."""
+    table_store.slots()
+    storage.add(method="POST", path="^/Sweeps", **trouble, forward=True, times=1)
+    table_store.record_sweep(SweepRecord(started_at=NOW, seconds=1, slots=1))
+    assert [each.started_at for each in table_store.recent_sweeps(2)] == [NOW]
+
+
 # Null and absent
 
 
@@ -391,6 +487,67 @@ def test_odd_rows_hide_nobody_in_lists_and_counts(table_store: TableAccountStore
     assert table_store.count_accounts(NOW).states[State.NEEDS_SIGN_IN] == 2
     with pytest.raises(StoreUnavailable):
         table_store.get(odd)
+
+
+NO_SENSE: dict[str, dict[str, object]] = {
+    "deep TaskState": {"TaskState": "[" * 20_000},
+    "deep extra": {"extra": "[" * 20_000},
+    "deep Recent": {"Recent": "[" * 20_000},
+    "extra is a list": {"extra": "[1]"},
+    "TaskState is a number": {"TaskState": "NaN"},
+    "Recent beyond the calendar": {"Recent": '[["0001-01-01T00:00:00+14:00","fresh"]]'},
+    "FailureFirstAt at the edge": {"FailureFirstAt": datetime(9999, 12, 31, tzinfo=UTC)},
+    "FailureClaims is a number": {"FailureClaims": 7},
+    "FailureCode is a time": {"FailureCode": NOW},
+    "Username is bytes": {"Username": b"ada"},
+    "CacheVersion is a text": {"CacheVersion": "7"},
+    "CacheVersion is a truth": {"CacheVersion": True},
+    "CacheCount is negative": {"CacheCount": -1},
+    "LeaseOwner is a number": {"LeaseOwner": 7},
+    "AccountId is a number": {"AccountId": 7},
+}
+
+
+@pytest.mark.parametrize("changes", NO_SENSE.values(), ids=NO_SENSE)
+def test_a_value_of_another_type_makes_no_sense(changes: dict[str, object]) -> None:
+    """Nothing later trips over it."""
+    with pytest.raises(MAKES_NO_SENSE):
+        from_entity(to_entity(an_account()) | changes, "e")
+
+
+def test_rows_that_make_no_sense_hide_nobody_and_keep_no_slot_due(
+    table_store: TableAccountStore, tables: TableServiceClient
+) -> None:
+    """They are left out of every list, of the count, and of the slot's next time."""
+    crowd = people(2 + len(NO_SENSE))
+    table = tables.get_table_client("Accounts")
+    good = saved(table_store.save_many(crowd[:2]))
+    for account, changes in zip(crowd[2:], NO_SENSE.values(), strict=True):
+        table.create_entity(to_entity(replace(account, failure=Failure("50173", NOW, NOW, claims="{}"))) | changes)
+    table.create_entity({"PartitionKey": "03", "RowKey": "soon", "DueAt": "soon"})
+    assert sorted(each.account_id for page in table_store.due("03", NOW) for each in page) == sorted(
+        each.account_id for each in good
+    )
+    for account, changes in zip(crowd[2:], NO_SENSE.values(), strict=True):
+        if "AccountId" not in changes:
+            with pytest.raises(StoreUnavailable):
+                table_store.get(account.account_id)
+    later = [replace(each, due_at=NOW + timedelta(hours=number)) for number, each in enumerate(good, 1)]
+    saved(table_store.save_many(later))
+    assert table_store.earliest_due("03", NOW + timedelta(hours=9)) == NOW + timedelta(hours=1)
+    assert table_store.earliest_due("03", NOW + timedelta(hours=1)) is None
+    assert table_store.list_accounts(most=100).accounts
+    assert table_store.count_accounts(NOW + timedelta(minutes=1)).overdue == len(NO_SENSE)
+
+
+def test_nobody_who_is_due_early_costs_nothing_more(
+    storage: ServiceShapedStorage, table_store: TableAccountStore
+) -> None:
+    """The ordinary end of a sweep is one request."""
+    saved(table_store.save_many(people(3)))
+    storage.clear()
+    assert table_store.earliest_due("03", NOW) is None
+    assert storage.requests == ["GET /Accounts()"]
 
 
 def test_odd_rows_hide_no_sweep(table_store: TableAccountStore, tables: TableServiceClient) -> None:
@@ -471,6 +628,95 @@ def test_a_row_of_the_first_edition_is_deleted(
     assert not old_store.delete(account_id)
     assert old_store.get(account_id) is None
     assert all(old_store.get(each) for each in FIRST if each != account_id)
+
+
+SOLIDUS = next(f"{number}/b" for number in range(1000) if slot_of(f"{number}/b") == "03")
+"""An id in the slot of `people` that had another key in the first edition."""
+
+
+def add_first_edition_row(tables: TableServiceClient, account: Account) -> None:
+    """Writes an account as the first edition wrote it."""
+    row = to_entity(account) | {"RowKey": first_edition.first_key(account.account_id)}
+    tables.get_table_client("Accounts").create_entity({name: row[name] for name in row if name != "WriteId"})
+
+
+@pytest.mark.parametrize("trouble", [{"status": 403}, {"status": 400, "code": "InvalidInput"}, {"status": 0}])
+def test_a_row_that_cannot_be_moved_hides_nobody(
+    storage: ServiceShapedStorage,
+    table_store: TableAccountStore,
+    tables: TableServiceClient,
+    caplog: pytest.LogCaptureFixture,
+    trouble: dict[str, Any],
+) -> None:
+    """The others have their turn; it keeps its slot not due."""
+    good = saved(table_store.save_many(people(2)))
+    add_first_edition_row(tables, an_account(SOLIDUS))
+    storage.add(**BATCH, **trouble)
+    found = [each for page in table_store.due("03", NOW) for each in page]
+    assert sorted(each.account_id for each in found) == sorted(each.account_id for each in good)
+    assert "could not be moved" in caplog.text
+    storage.clear()
+    saved(table_store.save_many([replace(each, due_at=NOW + timedelta(days=1)) for each in found]))
+    storage.add(**BATCH, **trouble)
+    assert table_store.earliest_due("03", NOW + timedelta(hours=1)) is None
+    with pytest.raises(StoreUnavailable):
+        table_store.get(SOLIDUS)
+
+
+@pytest.mark.parametrize("trouble", [{"status": 500, "code": "InternalError"}, {"status": 0}, {"status": 502}])
+def test_a_move_whose_answer_was_lost_is_known(
+    storage: ServiceShapedStorage,
+    table_store: TableAccountStore,
+    tables: TableServiceClient,
+    trouble: dict[str, Any],
+) -> None:
+    """By the row under the new key; its ETag can be written with."""
+    table_store.slots()
+    add_first_edition_row(tables, an_account(SOLIDUS))
+    storage.add(**BATCH, **trouble, forward=True, times=1)
+    found = [each for page in table_store.due("03", NOW) for each in page]
+    assert [each.account_id for each in found] == [SOLIDUS]
+    assert keys(tables) == [row_key(SOLIDUS)]
+    saved(table_store.save_many([replace(found[0], username="new")]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kept"),
+    [
+        ({"last_activity": NOW}, {"last_activity": NOW - timedelta(days=1)}, "old"),
+        ({"last_activity": NOW - timedelta(days=1)}, {"last_activity": NOW}, "new"),
+        ({"cache_version": 8}, {"cache_version": 9}, "new"),
+        ({"cache_version": 9}, {"cache_version": 8}, "old"),
+        ({}, {}, "new"),
+    ],
+)
+def test_of_two_rows_the_one_with_the_later_activity_stays(
+    table_store: TableAccountStore,
+    tables: TableServiceClient,
+    old: dict[str, object],
+    new: dict[str, object],
+    kept: str,
+) -> None:
+    """Both editions were running: nobody's newer sign-in is lost, and the slot has one row."""
+    table_store.slots()
+    add_first_edition_row(tables, an_account(SOLIDUS, username="old", **old))
+    tables.get_table_client("Accounts").create_entity(to_entity(an_account(SOLIDUS, username="new", **new)))
+    assert len([each for page in table_store.due("03", NOW) for each in page]) <= 1
+    assert keys(tables) == [row_key(SOLIDUS)]
+    (account,) = (each for page in table_store.due("03", NOW) for each in page)
+    assert account.username == kept
+    saved(table_store.save_many([replace(account, due_at=NOW + timedelta(days=5))]))
+    assert table_store.earliest_due("03", NOW + timedelta(days=1)) is None
+
+
+def test_deleting_leaves_neither_of_two_rows(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """A deleted account doesn't come back."""
+    table_store.slots()
+    add_first_edition_row(tables, an_account(SOLIDUS))
+    tables.get_table_client("Accounts").create_entity(to_entity(an_account(SOLIDUS)))
+    assert table_store.delete(SOLIDUS)
+    assert table_store.get(SOLIDUS) is None
+    assert keys(tables) == []
 
 
 def test_a_row_that_is_moved_by_two_at_once_is_moved_once(

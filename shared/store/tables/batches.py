@@ -1,9 +1,10 @@
 """Many accounts of one slot written in as few entity group transactions as fit; one result per account.
 
-A refused transaction wrote nothing. After a conflict, or when the answer was lost, one small read of the batch's rows
-tells for each whether this very write was committed (its `WriteId`, see rows.py), whether the row is still as it was,
-or whether somebody else changed it; only rows that are still as they were are sent again. A row that the service
-doesn't take is found by halving, so that it costs nobody else's write.
+A refused transaction wrote nothing. After a conflict, or when the answer was lost or came from a server or gateway in
+trouble, a small read of the batch's rows tells for each whether this very write was committed (its `WriteId`, see
+rows.py), whether the row is still as it was, or whether somebody else changed it. Rows that are still as they were are
+sent again, unless the SDK has done so already. A row that the service doesn't take is found by halving, so that it
+costs nobody else's write.
 
 Limits: "Performing entity group transactions" (100 entities, 4 MiB). First-edition instances merge activity without a
 `WriteId`; a write of ours that they merged onto, and whose answer was lost, still counts as ours.
@@ -11,6 +12,7 @@ Limits: "Performing entity group transactions" (100 entities, 4 MiB). First-edit
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
@@ -21,12 +23,24 @@ from shared.errors import Conflict, RowRefused, RowTooLarge, StoreError, StoreUn
 from shared.store.checks import mended
 from shared.store.tables import wire
 from shared.store.tables.rows import WRITE_ID, to_activity, to_entity
-from shared.store.tables.service import Tables, equals, is_conflict, is_refusal, is_too_large, quoted, service_code
+from shared.store.tables.service import (
+    Tables,
+    equals,
+    is_conflict,
+    is_refusal,
+    is_too_large,
+    may_be_committed,
+    quoted,
+    service_code,
+)
 
 _MOST_ROWS = 100
 _MOST_BATCH_BYTES = 4 * 1024 * 1024 - 64 * 1024  # with room for the envelope
 _MOST_TRIES = 3
-_ROWS_PER_READ = 1000
+_MOST_ROWS_PER_READ = 1000
+_ROWS_PER_READ = 10  # for each row that is looked for: those of a page of a scan lie close together
+_SPARSE = 100
+_REPEATED_BY_SDK = (500, 503, 504)  # for a POST: azure-core, `_is_method_retryable` in _retry.py
 _WRITE = "write accounts"
 
 Results = dict[str, Account | StoreError]
@@ -122,7 +136,7 @@ def _write_batch(tables: Tables, batch: list[Write]) -> Results:
             if isinstance(answer, list) and all(answer):
                 return results | {each.name: _written(each, etag) for each, etag in zip(batch, answer, strict=True)}
         except StoreUnavailable as outage:
-            if outage.status is not None:
+            if not may_be_committed(outage):
                 return results | {each.name: outage for each in batch}
             error = outage
         try:
@@ -131,8 +145,8 @@ def _write_batch(tables: Tables, batch: list[Write]) -> Results:
             return results | {each.name: outage for each in batch}
         results |= settled
         batch = [each for each in batch if each.name not in settled]
-        if not batch:
-            return results
+        if not batch or (isinstance(error, StoreUnavailable) and error.status in _REPEATED_BY_SDK):
+            break
     return results | {each.name: error for each in batch}
 
 
@@ -148,19 +162,7 @@ def _submit(tables: Tables, batch: list[Write]) -> list[str] | HttpResponseError
 
 def _settle(tables: Tables, batch: list[Write]) -> Results:
     """Of the rows that are as we wrote them, or that somebody else changed. The others are still as they were."""
-    keys = sorted((each.row_key for each in batch), key=lambda key: key.encode("utf-16-be"))  # as the service sorts
-    condition = (
-        equals("RowKey", keys[0])
-        if len(keys) == 1
-        else f"RowKey ge {quoted(keys[0])} and RowKey le {quoted(keys[-1])}"  # one range: the service scans for an `or`
-    )
-    query = f"{equals('PartitionKey', batch[0].account.slot)} and {condition}"
-    select = f"RowKey,{WRITE_ID}"
-    pages = tables.call(
-        "read accounts",
-        lambda: list(wire.pages(tables.accounts, query, dict, top=_ROWS_PER_READ, select=select)),
-    )
-    found = {row["RowKey"]: row for page in pages for row in page}
+    found = _read_write_ids(tables, batch[0].account.slot, [each.row_key for each in batch])
     settled: Results = {}
     for each in batch:
         row = found.get(each.row_key)
@@ -170,6 +172,40 @@ def _settle(tables: Tables, batch: list[Write]) -> Results:
         elif etag != each.account.etag:
             settled[each.name] = Conflict(each.name)
     return settled
+
+
+def _read_write_ids(tables: Tables, slot: str, keys: list[str]) -> dict[str, wire.Row]:
+    """The rows with these keys, and some that lie between.
+
+    Reads ranges, as the service scans the partition for an `or`. Each read begins at the first key that was not reached
+    yet, so there are never more reads than keys; it is short where the keys lie far apart.
+    """
+    found: dict[str, wire.Row] = {}
+    rest = sorted(keys, key=_order)
+    sparse = False
+    while rest:
+        condition = (
+            equals("RowKey", rest[0])
+            if len(rest) == 1
+            else f"RowKey ge {quoted(rest[0])} and RowKey le {quoted(rest[-1])}"
+        )
+        query = f"{equals('PartitionKey', slot)} and {condition}"
+        top = _ROWS_PER_READ if sparse else min(_ROWS_PER_READ * len(rest), _MOST_ROWS_PER_READ)
+        read = partial(wire.first_rows, tables.accounts, query, top=top, select=f"RowKey,{WRITE_ID}")
+        rows, more = tables.call("read accounts", read)
+        found |= {row["RowKey"]: row for row in rows}
+        if not more:
+            break
+        reached = _order(rows[-1]["RowKey"])
+        beyond = [key for key in rest if _order(key) > reached]
+        sparse = sparse or len(rows) > _SPARSE * (len(rest) - len(beyond))
+        rest = beyond
+    return found
+
+
+def _order(key: str) -> bytes:
+    """Sorts keys as the service does."""
+    return key.encode("utf-16-be")
 
 
 def _write_in_parts(tables: Tables, batch: list[Write], error: HttpResponseError) -> Results:

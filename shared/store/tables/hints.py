@@ -11,8 +11,8 @@ from azure.data.tables import TableClient, UpdateMode
 from shared.accounts import EPOCH, all_slots
 from shared.errors import Conflict, StoreUnavailable
 from shared.store.protocol import Slot
-from shared.store.tables.rows import WRITE_ID, Entity
-from shared.store.tables.service import Tables, entity_or_none, etag_of
+from shared.store.tables.rows import WRITE_ID, Entity, time_or_none
+from shared.store.tables.service import Tables, entity_or_none, etag_of, may_be_committed
 
 _PARTITION = "slots"
 _MOST_TRIES = 50  # to lower a hint; each that fails was somebody else's success
@@ -52,7 +52,7 @@ def move(tables: Tables, slot: Slot, next_due_at: datetime, claimed_until: datet
     try:
         etag = tables.call("write slot", lambda: _insert_or_replace(tables.slots, entity, slot.etag), key=slot.name)
     except (Conflict, StoreUnavailable) as error:
-        if isinstance(error, StoreUnavailable) and error.status is not None:
+        if isinstance(error, StoreUnavailable) and not may_be_committed(error):
             raise
         row = _row(tables, slot.name)
         if row is None or row.get(WRITE_ID) != write_id:
@@ -76,5 +76,6 @@ def _row(tables: Tables, name: str) -> Any:
 
 
 def _read(row: Any) -> Slot:
-    """A row without a time counts as due."""
-    return Slot(row["RowKey"], row.get("NextDueAt") or EPOCH, etag_of(row.metadata), row.get("ClaimedUntil"))
+    """A row without a time counts as due. What is no time counts as absent: one bad row must not stop a tick."""
+    next_due_at = time_or_none(row.get("NextDueAt")) or EPOCH
+    return Slot(row["RowKey"], next_due_at, etag_of(row.metadata), time_or_none(row.get("ClaimedUntil")))

@@ -16,7 +16,7 @@ from azure.data.tables import TableClient
 
 from shared.accounts import State
 from shared.store.protocol import AccountPage, AccountSummary, Headcount
-from shared.store.tables.rows import SUMMARY_PROPERTIES, sense_of, summary
+from shared.store.tables.rows import SUMMARY_PROPERTIES, sense_of, standing, summary
 from shared.store.tables.service import ACCOUNTS
 
 _MOST_REQUESTS = 20  # to the service, for one page of a list; a rare find may need more pages
@@ -26,7 +26,7 @@ _BEHIND_EVERY_NAME = "\uf8ff"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Whom a list is of; see AccountStore.list_accounts."""
+    """Which accounts a list shows; see AccountStore.list_accounts."""
 
     state: State | None
     username: str
@@ -66,14 +66,16 @@ def list_page(table: TableClient, choice: Choice, *, cursor: str, most: int) -> 
 
 
 def count(table: TableClient, overdue_before: datetime) -> Headcount:
-    """See AccountStore.count_accounts. Raises the SDK's errors."""
-    states: Counter[str] = Counter()
+    """See AccountStore.count_accounts. Rows that make no sense are not counted. Raises the SDK's errors."""
+    states: Counter[State] = Counter()
     overdue = 0
     for row in table.list_entities(select=["State", "DueAt"], results_per_page=_COUNTING_PAGE):
-        due_at = row.get("DueAt")
-        states[row.get("State") or State.ACTIVE.value] += 1
-        overdue += due_at is not None and due_at < overdue_before
-    return Headcount({each: states[each.value] for each in State}, overdue)
+        found = sense_of(row, standing, ACCOUNTS)
+        if found:
+            state, due_at = found
+            states[state] += 1
+            overdue += due_at < overdue_before
+    return Headcount({each: states[each] for each in State}, overdue)
 
 
 def _cursor(token: dict[str, str | None] | None) -> str:

@@ -29,8 +29,27 @@ LONGEST_KEY = 512
 WRITE_ID = "WriteId"
 _TO_ESCAPE = re.compile(r'_(?=x[0-9A-Fa-f]{4}_)|[/\\#?%+~"\x00-\x1f\x7f-\x9f]')
 _FAR_FUTURE_MICROSECONDS = 10**17
-MAKES_NO_SENSE = (KeyError, ValueError, TypeError, AttributeError)
-"""What reading a row raises that was written by hand, or by another version."""
+_LAST_YEAR = 8999  # durations are added to times, and Python's end in 9999
+_TEXTS = (
+    "AccountId",
+    "Username",
+    "TenantId",
+    "ObjectId",
+    "HomeAccountId",
+    "Scopes",
+    "Recent",
+    "TaskState",
+    "extra",
+    "SessionGeneration",
+    "FailureCode",
+    "FailureSuberror",
+    "FailureCorrelationId",
+    "FailureClaims",
+    "LeaseOwner",
+)
+_NUMBERS = ("CacheVersion", "CacheCount", "FailureCount")
+MAKES_NO_SENSE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
+"""The errors of reading a row that somebody wrote by hand, or that another version wrote."""
 
 Entity = dict[str, Any]
 T = TypeVar("T")
@@ -93,8 +112,8 @@ def sense_of(row: Mapping[str, Any], read: Callable[[Any], T], table: str) -> T 
 
 
 def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
-    """The account in a row. Raises MAKES_NO_SENSE."""
-    row = _present(entity)
+    """The account in a row. Every value has the type that Account declares. Raises MAKES_NO_SENSE."""
+    row = _checked(entity)
     return Account(
         account_id=row["AccountId"],
         username=row.get("Username", ""),
@@ -110,10 +129,11 @@ def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
         scopes=tuple(row.get("Scopes", "").split()),
         failure=_failure(row),
         recent=tuple(
-            Attempt(datetime.fromisoformat(at), Outcome(outcome)) for at, outcome in json.loads(row.get("Recent", "[]"))
+            Attempt(_time(datetime.fromisoformat(at)), Outcome(outcome))
+            for at, outcome in json.loads(row.get("Recent", "[]"))
         ),
-        task_state=json.loads(row.get("TaskState", "{}")),
-        extra=json.loads(row.get("extra", "{}")),
+        task_state=_object(row.get("TaskState", "{}")),
+        extra=_object(row.get("extra", "{}")),
         session_generation=row.get("SessionGeneration", ""),
         lease=Lease(row["LeaseOwner"], _time(row["LeaseUntil"])) if row.get("LeaseOwner") else None,
         cache_version=row.get("CacheVersion", 0),
@@ -145,7 +165,7 @@ SUMMARY_PROPERTIES = (
 
 def summary(entity: Mapping[str, Any]) -> AccountSummary:
     """What a list shows, from a row of which only SUMMARY_PROPERTIES were read. Raises MAKES_NO_SENSE."""
-    row = _present(entity)
+    row = _checked(entity)
     return AccountSummary(
         account_id=row["AccountId"],
         username=row.get("Username", ""),
@@ -178,20 +198,40 @@ def sweep_entity(record: SweepRecord, suffix: str) -> Entity:
 def sweep_record(entity: Mapping[str, Any]) -> SweepRecord:
     """What a row of Sweeps says. Raises MAKES_NO_SENSE."""
     row = _present(entity)
-    names = [*(each.value for each in Outcome), "deleted"]
+    counts = {name: row[name] for name in (*(each.value for each in Outcome), "deleted") if name in row}
+    stopped = row.get("Stopped", "")
+    if not isinstance(stopped, str) or any(type(each) is not int for each in (row["Slots"], *counts.values())):
+        raise TypeError("a property has another type")
     return SweepRecord(
         started_at=_time(row["StartedAt"]),
-        seconds=row["Seconds"],
+        seconds=float(row["Seconds"]),
         slots=row["Slots"],
-        counts={name: row[name] for name in names if name in row},
-        oldest_overdue=row["OldestOverdue"],
-        stopped=row.get("Stopped", ""),
+        counts=counts,
+        oldest_overdue=float(row["OldestOverdue"]),
+        stopped=stopped,
     )
 
 
+def time_or_none(value: Any) -> datetime | None:
+    """A property as a time; None when it is absent or no time of use."""
+    try:
+        return _time_or_none(value)
+    except MAKES_NO_SENSE:
+        return None
+
+
+def standing(entity: Mapping[str, Any]) -> tuple[State, datetime]:
+    """What a count looks at: the state and the due time. Raises MAKES_NO_SENSE."""
+    row = _present(entity)
+    return State(row.get("State", State.ACTIVE)), _time(row["DueAt"])
+
+
 def _activity(account: Account) -> Entity:
-    """No lease is an empty owner: a merge leaves alone what it isn't given. What is no time raises here: no scan would
-    find a row without one."""
+    """The properties that `touch` merges. No lease is an empty owner, because a merge leaves absent properties alone.
+
+    Raises:
+        AttributeError: `due_at` or `last_activity` is not a time. No scan would find such a row.
+    """
     lease = account.lease
     return {
         "LastActivity": account.last_activity.astimezone(UTC),
@@ -202,10 +242,11 @@ def _activity(account: Account) -> Entity:
 
 
 def _named(entity: Entity, account: Account) -> Entity:
-    """The entity with its write's name: the same content on top of the same row has the same name, however often it is
-    tried. Who finds the name in the row knows that this very write was committed."""
+    """The entity with the name of its write. The same content on top of the same row has the same name, however often
+    it is tried. A row with this name proves that this very write was committed."""
     name = hashlib.blake2b(str(account.etag).encode(), digest_size=12)
-    name.update("\0".join(str(value) for value in entity.values() if not isinstance(value, bytes)).encode())
+    texts = [(each, str(value)) for each, value in entity.items() if not isinstance(value, bytes)]
+    name.update("\0".join(f"{each}\0{len(text)}\0{text}" for each, text in texts).encode())
     name.update(account.sealed_cache)
     return entity | {WRITE_ID: name.hexdigest()}
 
@@ -250,8 +291,34 @@ def _present(entity: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in entity.items() if value is not None}
 
 
+def _checked(entity: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The properties that are there. Raises TypeError or ValueError for a text or a number that is none."""
+    row = _present(entity)
+    for name in _TEXTS:
+        if not isinstance(row.get(name, ""), str):
+            raise TypeError(f"{name} is not a text")
+    for name in _NUMBERS:
+        number = row.get(name, 0)
+        if type(number) is not int:  # a bool is an int, too
+            raise TypeError(f"{name} is not a number")
+        if number < 0:
+            raise ValueError(f"{name} is negative")
+    return row
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise TypeError("not a JSON object")
+    return value
+
+
 def _time(value: datetime) -> datetime:
-    """A plain datetime: the SDK's own subclass carries the service's text beside it."""
+    """A plain datetime in UTC: the SDK's own subclass carries the service's text as well. Raises MAKES_NO_SENSE."""
+    if value.utcoffset():
+        value = value.astimezone(UTC)
+    if not isinstance(value, datetime) or value.year > _LAST_YEAR:
+        raise ValueError("not a time of use")
     return datetime(
         value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC
     )

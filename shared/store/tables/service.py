@@ -14,6 +14,7 @@ from shared.errors import Conflict, RowTooLarge, StoreError, StoreUnavailable
 
 ACCOUNTS, SLOTS, SWEEPS = "Accounts", "Slots", "Sweeps"
 _REFUSALS = (400, 413)
+_UNSETTLED = (None, 408, 500, 502, 503, 504)
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ def entity_or_none(table: TableClient, partition: str, row: str) -> Any:
 
 
 def etag_of(metadata: Mapping[str, Any]) -> str:
-    """The ETag of a row, from what the SDK says beside it."""
+    """The ETag of a row, from the SDK's metadata."""
     return str(metadata["etag"])
 
 
@@ -96,6 +97,12 @@ def as_store_error(error: HttpResponseError, operation: str, key: str) -> StoreE
     if is_too_large(error):
         return RowTooLarge("row")
     return StoreUnavailable(operation, error.status_code, service_code(error))
+
+
+def may_be_committed(error: StoreUnavailable) -> bool:
+    """Whether the write may have happened all the same: there was no answer, or one of a server or gateway in
+    trouble."""
+    return error.status in _UNSETTLED
 
 
 def service_code(error: HttpResponseError) -> str:

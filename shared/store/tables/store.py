@@ -1,8 +1,13 @@
 """The account store on Azure Table Storage."""
 
+import heapq
+import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -14,12 +19,34 @@ from shared.errors import Conflict, StoreError, StoreUnavailable
 from shared.store.protocol import AccountPage, Headcount, Slot, SweepRecord
 from shared.store.tables import batches, first_edition, hints, wire
 from shared.store.tables.listing import Choice, count, list_page
-from shared.store.tables.rows import MAKES_NO_SENSE, from_entity, row_key, sense_of, sweep_entity, sweep_record
-from shared.store.tables.service import ACCOUNTS, SWEEPS, Tables, entity_or_none, etag_of, table_is_missing, translated
+from shared.store.tables.rows import (
+    MAKES_NO_SENSE,
+    from_entity,
+    row_key,
+    sense_of,
+    sweep_entity,
+    sweep_record,
+    time_or_none,
+)
+from shared.store.tables.service import (
+    ACCOUNTS,
+    SWEEPS,
+    Tables,
+    entity_or_none,
+    equals,
+    etag_of,
+    may_be_committed,
+    table_is_missing,
+    translated,
+)
 
 ROWS_PER_PAGE = 100  # of a scan, as many as a transaction takes: what a sweep holds in memory at once, per slot
+_MOST_CHECKED = 50  # rows that would be the answer of earliest_due; beyond so many that make no sense it gives up
+_BUSY, _TOO_MANY = 503, 429
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class TableAccountStore:
@@ -43,15 +70,15 @@ class TableAccountStore:
                 "read account", lambda: entity_or_none(self._tables.accounts, *keys), key=account_id
             )
 
-        entity = read()
-        other = entity.get("AccountId") if entity else None
-        if isinstance(other, str) and other != account_id and first_edition.bring_over(self._tables, other):
-            entity = read()  # somebody's old key was this account's new one
-        if entity is None and first_edition.bring_over(self._tables, account_id):
-            entity = read()
-        if entity is None:
-            return None
         try:
+            entity = read()
+            other = entity.get("AccountId") if entity else None
+            if isinstance(other, str) and other != account_id and self._bring_over(other):
+                entity = read()  # somebody's old key was this account's new one
+            if entity is None and self._bring_over(account_id):
+                entity = read()
+            if entity is None:
+                return None
             account = from_entity(entity, etag_of(entity.metadata))
         except MAKES_NO_SENSE as error:
             raise StoreUnavailable("read account", None, f"the row makes no sense: {type(error).__name__}") from error
@@ -78,27 +105,30 @@ class TableAccountStore:
     def delete(self, account_id: str, *, etag: str | None = None) -> bool:
         """See AccountStore."""
         keys = _keys(account_id)
-        if keys is None or (first_edition.may_have_another_key(account_id) and self.get(account_id) is None):
+        if keys is None:
             return False
+        first_edition.bring_over(self._tables, account_id)  # neither key may keep a row
         row = {"PartitionKey": keys[0], "RowKey": keys[1]}
         part = wire.encode(self._tables.accounts, ("delete", row, {"etag": etag}))
 
-        def delete() -> bool:  # by transaction: the SDK's own call doesn't tell when there is no such row
+        def delete(**options: Any) -> bool:  # by transaction: the SDK's own call doesn't tell when there is no such row
             try:
-                wire.submit(self._tables.accounts, [part])
+                wire.submit(self._tables.accounts, [part], **options)
             except HttpResponseError as error:
                 if error.status_code != 404 or table_is_missing(error):
                     raise
                 return False
             return True
 
+        # The SDK would repeat it after a 500, and hide that the first one may have deleted the row.
         try:
-            return self._tables.call("delete account", delete, key=account_id)
+            return self._tables.call("delete account", partial(delete, retry_total=0), key=account_id)
         except StoreUnavailable as error:
-            if error.status is not None:
+            if not may_be_committed(error) and error.status != _TOO_MANY:
                 raise
-        self._tables.call("delete account", delete, key=account_id)  # the answer was lost: now it is gone in any case
-        return True
+            refused = error.status in (_BUSY, _TOO_MANY)
+        there = self._tables.call("delete account", delete, key=account_id)
+        return there or not refused
 
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
         """See AccountStore."""
@@ -106,9 +136,11 @@ class TableAccountStore:
             yield [account for account in page if account]
 
     def earliest_due(self, slot: str, before: datetime) -> datetime | None:
-        """See AccountStore."""
-        pages = self._pages(slot, "lt", before, lambda row: wire.decoded(row).get("DueAt"), select="DueAt")
-        return min((time for page in pages for time in page if time is not None), default=None)
+        """See AccountStore. A row that would be the answer is read whole: `due` leaves out rows that make no sense, and
+        they must not keep their slot due."""
+        pages = self._pages(slot, "lt", before, _due_time_and_key, select="RowKey,DueAt")
+        found = heapq.nsmallest(_MOST_CHECKED, (each for page in pages for each in page if each))
+        return next((time for time, key in found if self._has_a_turn(slot, key)), None)
 
     def slots(self) -> list[Slot]:
         """See AccountStore."""
@@ -125,7 +157,14 @@ class TableAccountStore:
     def record_sweep(self, record: SweepRecord) -> None:
         """See AccountStore."""
         entity = sweep_entity(record, secrets.token_hex(4))
-        self._tables.call("record sweep", lambda: self._tables.sweeps.create_entity(entity))
+        create = partial(self._tables.sweeps.create_entity, entity)
+        with suppress(Conflict):  # its key is random, so the row that is there is this one
+            try:
+                self._tables.call("record sweep", create)
+            except StoreUnavailable as error:
+                if not may_be_committed(error):
+                    raise
+                self._tables.call("record sweep", create)
 
     def recent_sweeps(self, most: int) -> list[SweepRecord]:
         """See AccountStore."""
@@ -172,20 +211,48 @@ class TableAccountStore:
         with translated(scan, slot):
             yield from others
 
+    def _bring_over(self, account_id: str) -> bool:
+        """Moves the account's row of the first edition; returns whether there was one."""
+        with suppress(Conflict):  # somebody else moved it
+            return first_edition.bring_over(self._tables, account_id)
+        return True
+
+    def _has_a_turn(self, slot: str, key: str) -> bool:
+        """Would `due` give this row's account?"""
+        query = f"{equals('PartitionKey', slot)} and {equals('RowKey', key)}"
+        rows, _ = self._tables.call(
+            "read account", lambda: wire.first_rows(self._tables.accounts, query, top=1), key=key
+        )
+        try:
+            return any(self._account(row) for row in rows)
+        except MAKES_NO_SENSE:
+            return False
+
     def _read(self, row: wire.Row) -> Account | None:
         """The account in a row. None for a row that makes no sense, or was copied under another key."""
         return sense_of(row, self._account, ACCOUNTS)
 
     def _account(self, row: wire.Row) -> Account | None:
         values = wire.decoded(row)
-        if values["RowKey"] != row_key(values["AccountId"]):
-            if values["RowKey"] != first_edition.first_key(values["AccountId"]):
-                raise ValueError("a row of another account")
-            try:
-                values = first_edition.move(self._tables, values)
-            except Conflict:  # somebody else moved it, or wrote it: it comes with the next scan
-                return None
-        return from_entity(values, str(values["odata.etag"]))
+        account = from_entity(values, str(values["odata.etag"]))
+        if values["RowKey"] == row_key(account.account_id):
+            return account
+        if values["RowKey"] != first_edition.first_key(account.account_id):
+            raise ValueError("a row of another account")
+        try:
+            moved = first_edition.move(self._tables, values)
+        except StoreError as error:  # it comes with the next scan
+            logger.error("a row of %s could not be moved to its new key and is left out: %s", ACCOUNTS, error)
+            return None
+        return replace(account, etag=str(moved["odata.etag"])) if moved else None  # a row there has a turn of its own
+
+
+def _due_time_and_key(row: wire.Row) -> tuple[datetime, str] | None:
+    """What earliest_due looks at. None for a due time that is none."""
+    try:
+        return (time, row["RowKey"]) if (time := time_or_none(wire.decoded(row).get("DueAt"))) else None
+    except MAKES_NO_SENSE:
+        return None
 
 
 def _keys(account_id: str) -> tuple[str, str] | None:

@@ -10,10 +10,11 @@ files of this folder.
     encode(table, operation)  one row's part of a transaction; its length counts towards the service's limit
     submit(table, parts)      one transaction, all or nothing
     pages(table, filter, …)   the rows that a filter lets through, page by page
+    first_rows(table, …)      the first page of them that is not empty
     decoded(row)              one of those rows with Python's types
 """
 
-from shared.store.tables.wire.pages import Row, decoded, pages
+from shared.store.tables.wire.pages import Row, decoded, first_rows, pages
 from shared.store.tables.wire.transaction import Operation, Part, encode, submit
 
-__all__ = ["Operation", "Part", "Row", "decoded", "encode", "pages", "submit"]
+__all__ = ["Operation", "Part", "Row", "decoded", "encode", "first_rows", "pages", "submit"]

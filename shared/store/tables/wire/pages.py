@@ -36,20 +36,33 @@ def pages(table: TableClient, query: str, read: Callable[[Row], T], *, top: int,
     others.
 
     Args:
-        read: makes of each row what is wanted of it. The rows themselves are not kept: they are large.
+        read: turns a row into an item of the page. The rows themselves are not kept: they are large.
         top: the most rows per page.
         select: names of properties, by comma; "" selects all.
 
     Raises:
         HttpResponseError: the service refuses, or its answer can't be read. AzureError: no answer.
     """
-    wanted = {"$filter": query, "$top": str(top)} | ({"$select": select} if select else {})
+    wanted = _parameters(query, top, select)
     place: dict[str, str] | None = {}
     while place is not None:
         rows, place = _read_page(table, wanted | place)
         found = [read(row) for row in rows]
         del rows
         yield found
+
+
+def first_rows(table: TableClient, query: str, *, top: int, select: str = "") -> tuple[list[Row], bool]:
+    """The first page that is not empty, and whether more may follow. Arguments and errors are those of `pages`."""
+    wanted = _parameters(query, top, select)
+    rows, place = _read_page(table, wanted)
+    while not rows and place is not None:
+        rows, place = _read_page(table, wanted | place)
+    return rows, place is not None
+
+
+def _parameters(query: str, top: int, select: str) -> dict[str, str]:
+    return {"$filter": query, "$top": str(top)} | ({"$select": select} if select else {})
 
 
 def _read_page(table: TableClient, parameters: Mapping[str, str]) -> tuple[list[Row], dict[str, str] | None]:

@@ -1,6 +1,7 @@
 """Sends a request through the Tables SDK's client, without its serialization, and reads the service's errors."""
 
 import json
+from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest, HttpResponse
@@ -12,15 +13,18 @@ def endpoint(table: TableClient) -> str:
     return str(table.url).partition("?")[0].rstrip("/")
 
 
-def send(table: TableClient, request: HttpRequest) -> HttpResponse:
+def send(table: TableClient, request: HttpRequest, **options: Any) -> HttpResponse:
     """Sends the request; returns the answer with its content read, whatever its status.
+
+    Args:
+        options: of the SDK's policies, for this request.
 
     Raises:
         AzureError: there was no answer. The SDK repeats a GET then, but never a POST.
     """
     # The generated client beneath: `send_request` is its public method, but it has no public name on TableClient.
     # `stream`: else the pipeline decodes the content too, and refuses a type that it doesn't know.
-    response: HttpResponse = table._client.send_request(request, stream=True)
+    response: HttpResponse = table._client.send_request(request, stream=True, **options)
     response.read()
     return response
 

@@ -57,8 +57,11 @@ def encode(table: TableClient, operation: Operation) -> Part:
     ).encode("ascii")
 
 
-def submit(table: TableClient, parts: Sequence[Part]) -> list[str]:
+def submit(table: TableClient, parts: Sequence[Part], **options: Any) -> list[str]:
     """Sends one transaction, all or nothing; returns one ETag per part, in order ("" where the answer has none).
+
+    Args:
+        options: of the SDK's policies, for this request: `retry_total=0` sends it once.
 
     Raises:
         RequestTooLargeError: the service takes no body of this size.
@@ -83,7 +86,7 @@ def submit(table: TableClient, parts: Sequence[Part]) -> list[str]:
     chunks.append(f"--{changeset}--\r\n\r\n--{batch}--\r\n".encode())
     body = b"".join(chunks)  # once: it may have megabytes
     url = f"{requests.endpoint(table)}/$batch"
-    etags = _etags(requests.send(table, HttpRequest("POST", url, headers=headers, content=body)))
+    etags = _etags(requests.send(table, HttpRequest("POST", url, headers=headers, content=body), **options))
     if len(etags) != len(parts):
         raise HttpResponseError(message="the transaction's answer can't be read")
     return etags
@@ -94,7 +97,8 @@ def _key(value: str) -> str:
 
 
 def _properties(entity: Mapping[str, Any]) -> dict[str, Any]:
-    """With the types that JSON has not (as `odata.type`); None is left out, as the service has no null."""
+    """The properties as JSON, with an `odata.type` for each type that JSON lacks. None is left out: the service has no
+    null."""
     encoded: dict[str, Any] = {}
     for name, value in entity.items():
         kind, text = _typed(value)
