@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from desktop.error_texts import ERROR_TEXTS
-from shared.error_codes import EntraError, code_of, explain, explain_answer
+from shared.error_codes import EntraError, code_of, explain, explain_answer, number_of
 
 FAILED = 1
 USAGE = 2
@@ -46,7 +46,9 @@ class Failed(Exception):
             next_step: the command to run when only a person in a browser can help.
         """
         failed = cls(
-            code_of(answer), meaning=explain_answer(answer), reference=str(answer.get("correlation_id", ""))[:64]
+            number_of(answer) or code_of(answer),
+            meaning=explain_answer(answer),
+            reference=str(answer.get("correlation_id", ""))[:64],
         )
         failed.next_step = next_step if failed.exit_code == INTERACTION_NEEDED else ""
         return failed
