@@ -16,7 +16,7 @@ from timer_worker import notifications
 from timer_worker.batch import Batch
 from timer_worker.progress import Progress
 from timer_worker.saving import save_turns
-from timer_worker.tasks import Task
+from timer_worker.task import Task
 from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_that_failed
 
 _IN_FLIGHT_PER_THREAD = 2  # so threads have work while the next page is read

@@ -21,7 +21,8 @@ from shared.store import Slot, SweepRecord
 from shared.sweep_queue import SWEEP_SLOTS, due_slots, queue_slots
 from timer_worker.progress import Progress
 from timer_worker.slot_run import SlotRun
-from timer_worker.tasks import TASKS, Task, scopes_nobody_is_asked_for
+from timer_worker.task import Task, scopes_nobody_is_asked_for
+from timer_worker.tasks import TASKS
 
 CLAIM = timedelta(minutes=10)  # after a crash, the slot is due again when this is over
 TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout and CLAIM are longer

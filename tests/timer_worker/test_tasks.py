@@ -1,11 +1,14 @@
 """Background tasks: what they may see, what they store, and that a failure affects only its own task."""
 
+import pkgutil
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from importlib import import_module
 
 import pytest
 
+import timer_worker
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, Outcome, State
 from shared.clients.graph import Graph
@@ -15,7 +18,8 @@ from shared.sweep_queue import due_slots
 from tests.running_app import Clock
 from tests.support import sign_in, stored
 from timer_worker.sweep import Sweep
-from timer_worker.tasks import TASKS, Task, scopes_nobody_is_asked_for
+from timer_worker.task import Task, scopes_nobody_is_asked_for
+from timer_worker.tasks import TASKS
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
 READ = ("User.Read",)
@@ -47,6 +51,13 @@ def test_profile_task_keeps_when_the_profile_last_changed(app: Services, sample_
     later = stored(app, account).task_state["profile_changes"]
     assert later["changed_at"] > first["changed_at"]
     assert "Director" not in str(later)
+
+
+def test_every_task_that_is_defined_runs() -> None:
+    """A task that is left out of TASKS would be a silent break, in tasks.py or in a module of its own."""
+    modules = [import_module(f"timer_worker.{each.name}") for each in pkgutil.iter_modules(timer_worker.__path__)]
+    defined = {each.name for module in modules for each in vars(module).values() if isinstance(each, Task)}
+    assert defined == {task.name for task in TASKS}
 
 
 def test_a_failing_task_is_recorded_and_retried_and_stops_nobody(app: Services) -> None:
