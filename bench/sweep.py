@@ -16,7 +16,8 @@ from localdev.tenant.certificates import ClientCertificate
 from shared.services import Services
 from shared.sweep_queue import due_slots
 from timer_worker.sweep import Sweep
-from timer_worker.tasks import TASKS, Task
+from timer_worker.task import Task
+from timer_worker.tasks import TASKS
 
 LATENCY = 0.1
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from desktop.console import Console
 from desktop.error_texts import ERROR_TEXTS
-from shared.error_codes import EntraError, code_of, explain, explain_answer
+from shared.error_codes import EntraError, code_of, explain, explain_answer, number_of
 
 FAILED = 1
 USAGE = 2
@@ -46,7 +47,9 @@ class Failed(Exception):
             next_step: the command to run when only a person in a browser can help.
         """
         failed = cls(
-            code_of(answer), meaning=explain_answer(answer), reference=str(answer.get("correlation_id", ""))[:64]
+            number_of(answer) or code_of(answer),
+            meaning=explain_answer(answer),
+            reference=str(answer.get("correlation_id", ""))[:64],
         )
         failed.next_step = next_step if failed.exit_code == INTERACTION_NEEDED else ""
         return failed
@@ -72,6 +75,25 @@ class Failed(Exception):
             },
             "exit_code": self.exit_code,
         }
+
+
+def report(failed: Failed, console: Console, *, line: str = "") -> int:
+    """Prints a failure. Returns the program's exit code.
+
+    Args:
+        line: for people, instead of the failure's own.
+    """
+    if console.as_json:
+        console.show_result(failed.as_json(), [])
+    else:
+        console.show_event("failed", {}, line or failed.line())
+    return failed.exit_code
+
+
+def report_cancelled(console: Console) -> int:
+    """Prints that Ctrl+C ended the command. Returns the program's exit code."""
+    console.show_progress("")
+    return report(Failed("cancelled"), console, line="Cancelled.")
 
 
 def usage(happened: str, remedy: str) -> Failed:

@@ -11,7 +11,7 @@ from typing import TextIO
 from desktop import commands
 from desktop.arguments import parser, wants_json
 from desktop.console import Console
-from desktop.failures import Failed
+from desktop.failures import Failed, report, report_cancelled
 from desktop.interactive import OpenBrowser
 from desktop.settings import read_settings
 
@@ -39,16 +39,7 @@ def main(
     except SystemExit:  # argparse has shown the help
         return 0
     except Failed as failed:
-        return _report(failed, failed.line(), console)
+        return report(failed, console)
     except KeyboardInterrupt:
-        console.show_progress("")
-        return _report(Failed("cancelled"), "Cancelled.", console)
+        return report_cancelled(console)
     return 0
-
-
-def _report(failed: Failed, line: str, console: Console) -> int:
-    if console.as_json:
-        console.show_result(failed.as_json(), [])
-    else:
-        console.show_event("failed", {}, line)
-    return failed.exit_code

@@ -26,7 +26,7 @@ param baseUrl string = ''
 @description('Delegated permissions of Microsoft Graph, by space: what people grant, and what the registration lists.')
 param scopes string = 'User.Read'
 
-@description('NCRONTAB: when the timer looks who is due.')
+@description('NCRONTAB: when the timer looks for people who are due.')
 param sweepSchedule string = '0 */5 * * * *'
 
 @description('How often one person is swept.')

@@ -9,6 +9,7 @@ credentials" and "Workload identity federation" (client assertions); RFC 6749, 4
 OpenID Connect Core 1.0, 3.1.2.6 (OAuth errors).
 """
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
@@ -22,6 +23,8 @@ Reach = Literal["person", "tenant", "app"]
 Prompt = Literal["", "login", "consent"]
 Challenge = Literal["invalid_token", "insufficient_scope", "insufficient_user_authentication"]
 Page = Literal["", "declined", "needs_administrator", "foreign_tenant", "expired"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ _ANSWERED: Mapping[str, EntraError] = {
     # What else an administrator decides: who may use the app, where, and with which device.
     "16000": _administrator("This account is not in this organisation.", "Use another account, or have it invited."),
     "50005": _administrator("Your kind of device is not allowed.", "Use a device your organisation manages."),
+    "50014": _administrator("This account is not in this organisation yet.", "Accept the invitation, or ask for one."),
     "50020": _administrator(
         "This account is not in this organisation.",
         "Use another account, or have it invited as a guest.",
@@ -145,6 +149,7 @@ _ANSWERED: Mapping[str, EntraError] = {
     "50131": _administrator("A rule of your organisation blocks this access.", "Ask your administrator which one."),
     "50155": _administrator("Your device could not prove which one it is.", "Use a device your organisation manages."),
     "50187": _administrator("Your device could not prove which one it is.", "Use a device your organisation manages."),
+    "51004": _administrator("This account is not in this organisation.", "Use another account, or have it invited."),
     "53000": _administrator("Your device does not meet a rule.", "Use a device your organisation manages."),
     "53001": _administrator("Your device is not joined to a domain.", "Use a device your organisation manages."),
     "53002": _administrator("Your organisation has not approved this app.", "Ask your administrator to approve it."),
@@ -153,17 +158,33 @@ _ANSWERED: Mapping[str, EntraError] = {
         "Sign in from an allowed place or device, or ask your administrator.",
     ),
     "53011": _administrator("Your account is blocked because it is at risk.", "Ask your administrator to unblock it."),
+    "54000": _administrator("Your age group may not use this app.", "Ask your administrator."),
     "90072": _administrator("This account is not in this organisation.", "Use another account, or have it invited."),
     "530032": _administrator("A rule of your organisation blocks this access.", "Ask your administrator which one."),
+    "500212": _administrator(
+        "Your organisation does not let you into this one.", "Ask your administrator to allow it."
+    ),
+    "500213": _administrator("This organisation does not let yours in.", "Ask its administrator to allow it."),
+    "530034": _administrator("Your account is blocked because it is at risk.", "Ask your administrator to unblock it."),
+    "530035": _administrator("Your organisation's security defaults block this access.", "Ask your administrator why."),
     # The app's credential is refused, so the app can act for nobody. Entra answers 700023 for an assertion with another
     # audience; Microsoft's list of codes has another text for it.
+    "50012": _credential(
+        "The app's certificate or client assertion is not accepted.", "Check the certificate in the app registration."
+    ),
     "50027": _credential(
         "The app's client assertion can't be read.", "Check the app's certificate or managed identity."
+    ),
+    "50048": _credential(
+        "The app's client assertion names another subject than its issuer.", "Let both be the app's client ID."
     ),
     "700023": _credential("The app's client assertion is not for this tenant.", "Correct AUTHORITY, or the assertion."),
     "700024": _credential("The app's client assertion has expired.", "Check the clock of the machine that signs it."),
     "700025": _credential("This client is public and must present no secret.", "Remove its secret."),
     "700027": _credential("The app's certificate is not accepted.", "Upload it to the app registration."),
+    "700030": _credential(
+        "The subject name of the app's certificate is not accepted.", "Use a certificate whose name the app trusts."
+    ),
     "700211": _credential("No federated credential has this issuer.", "Correct the app's federated credential."),
     "700212": _credential("No federated credential has this audience.", "Correct the app's federated credential."),
     "700213": _credential(
@@ -203,7 +224,10 @@ _ANSWERED: Mapping[str, EntraError] = {
     "unsupported_grant_type": _settings("The app may not do this here.", "Check AUTHORITY and the app registration."),
     # Entra used to put this number in front of others, the person's faults as well: the OAuth error decides.
     "70002": EntraError(
-        "operator", "The app could not prove who it is.", "Allow public client flows, or give the app its secret."
+        "operator",
+        "The app could not prove who it is.",
+        "Allow public client flows, or give the app its secret.",
+        affects="app",
     ),
     # Only time helps. 50196 and 90033 come with `invalid_grant`, although the sign-in is good.
     "50196": _busy("Too many requests in a short time.", "Wait a few minutes."),
@@ -281,19 +305,31 @@ def explain(code: str, *, outcome: Outcome = Outcome.SIGN_IN_REQUIRED) -> EntraE
 
 def explain_answer(answer: Mapping[str, Any]) -> EntraError:
     """The row of an error answer: by its number, else by its OAuth error."""
-    row = _ANSWERED.get(code_of(answer)) or _ANSWERED.get(str(answer.get("error", "")))
-    return row or _UNKNOWN[Outcome.SIGN_IN_REQUIRED]
+    return next(iter(_rows_of(answer)), _UNKNOWN[Outcome.SIGN_IN_REQUIRED])
 
 
 def outcome_of(answer: Mapping[str, Any]) -> Outcome | None:
     """The outcome of a silent acquisition with this error answer; None when neither its number nor its OAuth error has
     one."""
-    rows = (_ANSWERED.get(code) for code in (code_of(answer), str(answer.get("error", ""))))
-    return next((row.outcome for row in rows if row and row.outcome), None)
+    return next((row.outcome for row in _rows_of(answer) if row.outcome), None)
 
 
 def code_of(answer: Mapping[str, Any]) -> str:
-    """The most specific code of an error answer: its first AADSTS number, else its OAuth `error`, else "unknown".
+    """The code of an error answer by which `explain` finds its row: its first AADSTS number; for a number without a
+    row, its OAuth error if that has one.
+
+    The number that is passed over is logged here, as nobody else learns of it. Without a row for either, the number,
+    else the OAuth error, else "unknown".
+    """
+    number, error = number_of(answer), str(answer.get("error", ""))
+    if number and number not in _ANSWERED and error in _ANSWERED:
+        logger.warning("AADSTS%s has no row in the table of error codes; %s decides", number, error)
+        return error
+    return number or re.sub(r"[^\w.:-]", "", error)[:60] or "unknown"
+
+
+def number_of(answer: Mapping[str, Any]) -> str:
+    """The first AADSTS number of an error answer; "" when it has none.
 
     Entra lists its numbers in `error_codes`; the redirect to our callback has them in `error_description` only.
     """
@@ -301,4 +337,10 @@ def code_of(answer: Mapping[str, Any]) -> str:
     if isinstance(numbers, list) and numbers and str(numbers[0]).isdigit():
         return str(numbers[0])
     found = re.search(r"AADSTS(\d{4,8})", str(answer.get("error_description", ""))[:400])
-    return found[1] if found else re.sub(r"[^\w.:-]", "", str(answer.get("error", "")))[:60] or "unknown"
+    return found[1] if found else ""
+
+
+def _rows_of(answer: Mapping[str, Any]) -> list[EntraError]:
+    """The rows of an answer's number and of its OAuth error, as far as there are any."""
+    codes = (number_of(answer), str(answer.get("error", "")))
+    return [_ANSWERED[code] for code in codes if code in _ANSWERED]

@@ -23,10 +23,13 @@ UnderstudyError                 never raised itself
     └── TooLarge                413
 
 Outside this tree are Throttled and Unavailable (clients/http.py): every client translates them. They also travel
-through MSAL, as TokenRequestHeld does (identity/msal_http_client.py), which never leaves shared/identity.
+through MSAL, as TokenRequestHeld does (identity/msal_http_client.py), which never leaves shared/identity. TokenRefused
+(identity/verification.py) becomes a SignInFailed or a BearerRefused. LeaseOver (timer_worker/turn.py) becomes a failed
+task.
 
-`except Exception` stands in three places: around one person's token (timer_worker/slot_run.py), around one task
-(timer_worker/turn.py), and around one log message (log_redaction.py).
+`except Exception` stands in four places: around one person's token (timer_worker/slot_run.py), around one task
+(timer_worker/turn.py), around one row of a batch (store/tables/batches.py), and around one log message
+(log_redaction.py).
 """
 
 from collections.abc import Sequence

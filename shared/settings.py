@@ -148,7 +148,10 @@ class Settings:
         parse=KeyRing.parse,
     )
     sweep_schedule: str = setting(
-        "SWEEP_SCHEDULE", "NCRONTAB: when the timer looks who is due", parse=ncrontab, default="0 */5 * * * *"
+        "SWEEP_SCHEDULE",
+        "NCRONTAB: when the timer looks for people who are due",
+        parse=ncrontab,
+        default="0 */5 * * * *",
     )
     sweep_every: timedelta = setting("SWEEP_EVERY", "how often one person is swept", parse=duration, default="60m")
     absent_after: timedelta = setting(

@@ -16,13 +16,13 @@ from timer_worker import notifications
 from timer_worker.batch import Batch
 from timer_worker.progress import Progress
 from timer_worker.saving import save_turns
-from timer_worker.tasks import Task
+from timer_worker.task import Task
 from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_that_failed
 
 _IN_FLIGHT_PER_THREAD = 2  # so threads have work while the next page is read
 _LEASES_AT_A_TIME = 64
 _LEASE = timedelta(seconds=60)
-_GRACE_SECONDS = 5.0  # beyond the tasks' limits, at which Graph calls end; then the tasks count as failed
+GRACE = timedelta(seconds=5)  # beyond the tasks' limits, at which Graph calls end; then the tasks count as failed
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +51,15 @@ class SlotRun:
     Args:
         progress: the state of the whole sweep.
         slot: the slot's name.
+        grace: tasks that go on for longer than this after their limits count as failed.
     """
 
-    def __init__(self, progress: Progress, slot: str, tasks: Sequence[Task]) -> None:
+    def __init__(self, progress: Progress, slot: str, tasks: Sequence[Task], *, grace: timedelta = GRACE) -> None:
         self._progress = progress
         self._app = progress.app
         self._slot = slot
         self._tasks = tasks
+        self._grace = grace
         self._events: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
         self._acquiring = 0
         self._running: dict[str, _Running] = {}
@@ -219,7 +221,7 @@ class SlotRun:
             if not tasks:
                 self._progress.count(turn)
                 continue
-            limit = sum(task.time_limit.total_seconds() for task in tasks) + _GRACE_SECONDS
+            limit = sum(task.time_limit.total_seconds() for task in tasks) + self._grace.total_seconds()
             running = self._running[turn.after.account_id] = _Running(turn, limit)
             self._app.workers.submit(telemetry.carried(self._do_tasks), running, tasks)
 

@@ -20,8 +20,9 @@ from shared.services import Services
 from shared.store import Slot, SweepRecord
 from shared.sweep_queue import SWEEP_SLOTS, due_slots, queue_slots
 from timer_worker.progress import Progress
-from timer_worker.slot_run import SlotRun
-from timer_worker.tasks import TASKS, Task, scopes_nobody_is_asked_for
+from timer_worker.slot_run import GRACE, SlotRun
+from timer_worker.task import Task, scopes_nobody_is_asked_for
+from timer_worker.tasks import TASKS
 
 CLAIM = timedelta(minutes=10)  # after a crash, the slot is due again when this is over
 TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout and CLAIM are longer
@@ -40,6 +41,7 @@ class Sweep:
         tasks: the background work to do for each person.
         time_limit: no turn begins later than this after the start.
         longest_wait: seconds that its pauses may take together. After that the sweep ends and sets `resume_after`.
+        grace: tasks that go on for longer than this after their limits count as failed.
     """
 
     def __init__(
@@ -49,9 +51,11 @@ class Sweep:
         tasks: Sequence[Task] = TASKS,
         time_limit: timedelta = TIME_LIMIT,
         longest_wait: float = math.inf,
+        grace: timedelta = GRACE,
     ) -> None:
         self._app = app
         self._tasks = tasks
+        self._grace = grace
         self._started_at = app.now()
         self._progress = Progress(app, time_limit=time_limit, longest_wait=longest_wait)
         self._failure = ""
@@ -99,7 +103,7 @@ class Sweep:
         """Sweeps a claimed slot, and writes its next time. After a failure it is due again when the claim ends."""
         try:
             with telemetry.slot(claim.name):
-                SlotRun(self._progress, claim.name, self._tasks).run()
+                SlotRun(self._progress, claim.name, self._tasks, grace=self._grace).run()
                 latest = self._app.lifecycle.next_turn(claim.name, self._app.now())
                 due_at = self._app.store.earliest_due(claim.name, latest) or latest
                 if self.resume_after is not None:  # no tick asks for the slot before the tenant's pause is over
@@ -174,7 +178,7 @@ def _log_record(record: SweepRecord, reasons: Counter[str]) -> None:
     causes = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(_MOST_REASONS))
     logger.log(
         logging.ERROR if record.stopped else level,
-        "sweep: %s in %.1f s over %d slots, %.0f a second, oldest %.0f s overdue%s%s",
+        "sweep: %s in %.1f s over %d slots, %.0f per second, oldest %.0f s overdue%s%s",
         counts,
         record.seconds,
         record.slots,

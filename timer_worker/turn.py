@@ -11,7 +11,7 @@ from shared.clients.graph import answer_challenge
 from shared.errors import GraphError
 from shared.identity.access import LEASE
 from shared.services import Services
-from timer_worker.tasks import Task, bare
+from timer_worker.task import Task, bare
 
 logger = logging.getLogger(__name__)
 

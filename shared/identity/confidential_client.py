@@ -36,14 +36,24 @@ class Identity:
 
     Args:
         now: the clock for the expiry that is recorded and the age of the authority's documents; MSAL reads its own.
+        http_cache: gives MSAL's cache of HTTP answers. Each thread has one of its own when None, as MSAL locks it per
+            application object only.
     """
 
-    def __init__(self, settings: Settings, http: HttpClient, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        http: HttpClient,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        http_cache: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
         self._settings = settings
         self._http = http
         self._now = now
         self._metadata = Metadata(http, clock=lambda: now().timestamp())
-        self._threads = threading.local()
+        threads = threading.local()
+        self._http_cache = http_cache or (lambda: vars(threads).setdefault("http_cache", {}))
         # A query keeps the SameSite=Lax cookies, which a form post would lose. PKCE binds the code; it works once.
         warnings.filterwarnings("ignore", message="response_mode='form_post' is recommended")
 
@@ -199,8 +209,7 @@ class Identity:
 
         Args:
             tenant_id: the tenant to ask, where AUTHORITY is for many.
-            http_cache: MSAL's cache of HTTP answers. Each thread has one of its own, as MSAL locks it per application
-                object only.
+            http_cache: MSAL's cache of HTTP answers, instead of the usual one.
 
         Raises:
             Throttled, Unavailable: discovery failed.
@@ -208,8 +217,6 @@ class Identity:
         authority = self._settings.authority
         if tenant_id and self._settings.multi_tenant:
             authority = f"{authority.rpartition('/')[0]}/{tenant_id}"
-        if http_cache is None:
-            http_cache = vars(self._threads).setdefault("http_cache", {})
         try:
             return ConfidentialClientApplication(
                 self._settings.client_id,
@@ -218,7 +225,7 @@ class Identity:
                 oidc_authority=self._settings.oidc_authority or None,
                 token_cache=cache,
                 http_client=http_client,
-                http_cache=http_cache,
+                http_cache=self._http_cache() if http_cache is None else http_cache,
                 instance_discovery=False,  # the settings name the authority; MSAL need not ask another host about it
                 client_capabilities=_CAPABILITIES,
             )

@@ -16,11 +16,12 @@ from urllib.parse import urlencode
 from requests import RequestException
 
 from shared import telemetry
+from shared.accounts import Outcome
 from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, form, json_object
+from shared.error_codes import outcome_of
 from shared.identity.metadata import Metadata
 
 _MOST_DIGITS = 9
-_PASSING_ERRORS = ("temporarily_unavailable", "server_error")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class MsalHttpClient:
             raise Unavailable(f"http_{answer.status_code}")
         body = json_object(answer)
         if "error" in body:
-            if body["error"] in _PASSING_ERRORS:
+            if outcome_of({"error": body["error"]}) is Outcome.UNAVAILABLE:
                 raise Unavailable(str(body["error"]))
             return HttpAnswer(answer.status_code, answer.headers, json.dumps(_error_answer(body)).encode())
         if answer.status_code != 200 or not _is_token_answer(body):

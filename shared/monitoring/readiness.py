@@ -116,7 +116,7 @@ def thread_shortage(settings: Settings) -> str:
 
     A queue function gets up to `batchSize` + `newBatchThreshold` messages at a time (Microsoft: Azure Queue storage
     trigger, host.json settings). Unset, the host gives the Python worker 1000 threads (azure-functions-host,
-    DefaultWorkerProcessFactory.cs); what is no positive number means Python's own default, which is unknown here.
+    DefaultWorkerProcessFactory.cs). Anything but a positive number means Python's own default, which is unknown here.
     """
     text, messages = settings.handler_threads, most_messages_at_a_time()
     if not text or (text.isdecimal() and int(text) > messages):

@@ -5,11 +5,32 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.desktop.desk import BEN, Desk
 from tests.support import ROOT
+
+CANCELLED = {
+    "error": {
+        "code": "cancelled",
+        "happened": "Cancelled.",
+        "fix": "you",
+        "remedy": "",
+        "reference": "",
+        "next_step": "",
+    },
+    "exit_code": 1,
+}
+
+# Takes the place of MSAL, says that it is being imported, and does not come to an end.
+ENDLESS_MODULE = """
+import sys, time
+print("importing", file=sys.stderr, flush=True)
+while True:
+    time.sleep(0.01)
+"""
 
 
 def start(desk: Desk, *argv: str, **environ: str) -> "subprocess.Popen[str]":
@@ -63,18 +84,24 @@ def test_ctrl_c_while_a_person_is_waited_for(desk: Desk, as_json: bool) -> None:
         out, err = process.communicate(timeout=60)
     assert process.returncode == 1
     if as_json:
-        assert json.loads(out) == {
-            "error": {
-                "code": "cancelled",
-                "happened": "Cancelled.",
-                "fix": "you",
-                "remedy": "",
-                "reference": "",
-                "next_step": "",
-            },
-            "exit_code": 1,
-        }
-        assert err == ""
+        assert (json.loads(out), err) == (CANCELLED, "")
+    else:
+        assert (out, err) == ("", "Cancelled.\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_ctrl_c_while_python_still_imports(desk: Desk, tmp_path: Path, as_json: bool) -> None:
+    """The same answer: a program gets its JSON object, and nobody gets a traceback."""
+    (tmp_path / "msal.py").write_text(ENDLESS_MODULE)
+    with start(desk, "token", *(["--json"] if as_json else []), PYTHONPATH=str(tmp_path)) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    if as_json:
+        assert (json.loads(out), err) == (CANCELLED, "")
     else:
         assert (out, err) == ("", "Cancelled.\n")
 

@@ -16,7 +16,7 @@ from tests.reliability.storage_rows import BATCH, BUSY, CLAIM
 from tests.running_app import Clock
 from tests.service_storage import ServiceShapedStorage
 from timer_worker.sweep import Sweep
-from timer_worker.tasks import Task
+from timer_worker.task import Task
 
 PEOPLE = ("ada", "ben", "chiara", "deniz", "emi", "farid")
 LOST: dict[str, dict[str, Any]] = {

@@ -14,7 +14,8 @@ from tests.reliability.storage_proxy import StorageProxy
 from tests.reliability.storage_rows import BATCH, BUSY, SAVE
 from tests.running_app import Clock
 from timer_worker.sweep import Sweep
-from timer_worker.tasks import TASKS, Task
+from timer_worker.task import Task
+from timer_worker.tasks import TASKS
 
 ATTEMPTS_OF_THE_SDK = 4
 

@@ -28,7 +28,7 @@ from tests.reliability.storage_proxy import StorageProxy
 from tests.reliability.storage_rows import BATCH, BUSY, SCAN
 from tests.running_app import Clock
 from timer_worker.sweep import Sweep
-from timer_worker.tasks import Task
+from timer_worker.task import Task
 
 MakeServices = Callable[..., Services]
 _ROW_BYTES = 1024 * 1024  # of JSON: Azurite counts this way

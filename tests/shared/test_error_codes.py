@@ -14,6 +14,7 @@ from shared.accounts import Outcome
 from shared.error_codes import ERROR_CODES, EntraError, Page, explain, explain_answer
 from shared.errors import SignInFailed
 from shared.identity.classification import classify
+from shared.identity.sign_in_errors import sign_in_refused
 from shared.identity.sign_in_link import sign_in_path
 from shared.web.error_pages import PAGES, advice_for
 from tests.running_app import RunningApp
@@ -30,7 +31,7 @@ OAUTH_ERRORS = sorted(
 
 # Codes that say that the app's secret, certificate or federated credential is refused.
 CREDENTIAL_CODES = sorted(
-    {"50027", "700023", "700024", "700025", "700027", "700211", "700212", "700213"}
+    {"50012", "50027", "50048", "700023", "700024", "700025", "700027", "700030", "700211", "700212", "700213"}
     | {"7000215", "7000218", "7000222", "invalid_client"}
 )
 
@@ -42,6 +43,7 @@ CREDENTIAL_CODES = sorted(
 NEEDS_THE_PERSON = {
     "16000": "named InteractionRequired: a guest was removed",
     "50005": "conditional access looks at the platform at every refresh",
+    "50014": "a guest whose invitation is pending",
     "50015": "consent for a minor",
     "50034": "the account was deleted",
     "50053": "locked while we hold a refresh token",
@@ -71,21 +73,28 @@ NEEDS_THE_PERSON = {
     "50187": "device authentication",
     "50197": "'try signing in again'",
     "51006": "'request the user to log in again'",
+    "51004": "the account is not in the directory",
     "53000": "device compliance is looked at at every refresh",
     "53001": "device",
     "53002": "approved client apps",
     "53003": "conditional access",
     "53004": "registration for a second factor",
     "53011": "blocked because of risk",
+    "54000": "a rule for minors",
     "65001": "'send an interactive authorization request'",
     "70000": "the refresh token isn't valid",
     "70008": "the refresh token has expired",
     "70043": "sign-in frequency",
     "90072": "a guest's second factor",
+    "90093": "consent of an administrator",
     "90094": "consent of an administrator",
     "90095": "consent of an administrator",
     "500133": "on-behalf-of: the caller's token has expired",
+    "500212": "the home organisation's rules for other organisations",
+    "500213": "this organisation's rules for others",
     "530032": "a security policy of the tenant",
+    "530034": "blocked because of risk",
+    "530035": "security defaults",
     "700020": "named InteractionRequired",
     "700082": "the refresh token was inactive for too long",
     "9002341": "'the user should be redirected to the consent screen'",
@@ -132,7 +141,7 @@ def test_a_row_agrees_with_itself(code: str, row: EntraError) -> None:
     if row.exit_code == 3:
         assert (row.fixer, row.outcome) == ("you", Outcome.SIGN_IN_REQUIRED)
     if row.affects != "tenant":
-        assert row.outcome is Outcome.MISCONFIGURED
+        assert row.outcome in (Outcome.MISCONFIGURED, None)
     if row.challenge == "insufficient_scope":
         assert (row.prompt, row.fixer) in (("consent", "you"), ("", "administrator"))
     if row.prompt == "consent":
@@ -179,15 +188,38 @@ def test_the_table_is_a_leaf() -> None:
 
 
 @pytest.mark.parametrize("error", OAUTH_ERRORS)
-def test_a_number_without_a_row_is_treated_as_its_oauth_error(error: str) -> None:
-    """The sweep, the pages and the desktop client agree, and an unknown code sets nobody aside."""
+def test_a_number_without_a_row_is_treated_as_its_oauth_error(error: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The sweep, the pages, the API and the desktop client agree, by the answer as by the code that is kept of it. The
+    number is in the log, and an unknown code sets nobody aside."""
     plain, numbered = {"error": error}, {"error": error, "error_codes": [UNKNOWN_NUMBER]}
-    assert classify(numbered).outcome is classify(plain).outcome
-    assert classify(numbered).code == str(UNKNOWN_NUMBER)
+    verdict = classify(numbered)
+    assert verdict.outcome is classify(plain).outcome
     assert explain_answer(numbered) == explain_answer(plain) == explain(error)
+    kept, meant = explain(verdict.code), explain(error)
+    assert (kept.affects, kept.prompt, kept.challenge) == (meant.affects, meant.prompt, meant.challenge)
+    assert advice_for(sign_in_refused(numbered)) == advice_for(sign_in_refused(plain))
     assert Failed.from_answer(numbered).exit_code == Failed.from_answer(plain).exit_code
+    assert Failed.from_answer(numbered).code == str(UNKNOWN_NUMBER)
+    assert str(UNKNOWN_NUMBER) in verdict.code + caplog.text
     if error == "nobody_knows":
-        assert classify(numbered).outcome is Outcome.UNAVAILABLE
+        assert (verdict.outcome, verdict.code) == (Outcome.UNAVAILABLE, str(UNKNOWN_NUMBER))
+    else:
+        assert verdict.code == error
+
+
+@pytest.mark.parametrize(
+    ("error", "column", "value"),
+    [
+        ("invalid_client", "affects", "app"),
+        ("consent_required", "prompt", "consent"),
+        ("consent_required", "challenge", "insufficient_scope"),
+        ("interaction_required", "challenge", "insufficient_user_authentication"),
+    ],
+)
+def test_the_code_that_is_kept_has_the_oauth_errors_columns(error: str, column: str, value: str) -> None:
+    """What is asked of the person, or stopped, later is decided by the stored code alone."""
+    verdict = classify({"error": error, "error_codes": [UNKNOWN_NUMBER]})
+    assert getattr(explain(verdict.code, outcome=verdict.outcome), column) == value
 
 
 @pytest.mark.parametrize(
@@ -216,22 +248,24 @@ def test_a_number_that_once_stood_before_others_leaves_the_outcome_to_the_oauth_
 
 @pytest.mark.parametrize("number", [50027, 700023, 700024, 700211, 700212, UNKNOWN_NUMBER])
 def test_a_person_is_not_asked_to_sign_in_for_the_operators_fault(
-    start_app: Callable[..., RunningApp], number: int
+    start_app: Callable[..., RunningApp], number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The page says who can fix it, the sweep stops, and nobody is set aside."""
+    """The page says who can fix it, the sweep stops, the number is in the log, and nobody is set aside."""
     app = start_app()
     browser = app.browser()
     browser.sign_in(BEN)
     app.tenant.add_fault("token", "oauth_error", body={"error": "invalid_client", "error_codes": [number]})
     answer = browser.get("/me", Accept="application/json")
     assert answer.status_code == 500
-    words = explain(str(number), outcome=Outcome.MISCONFIGURED)
+    code = "invalid_client" if number == UNKNOWN_NUMBER else str(number)
+    words = explain(code)
     assert answer.json()["detail"] == f"{words.happened} {words.remedy}"
     assert "Sign in again" not in answer.json()["detail"]
     app.clock.move(minutes=6)
     record = app.sweep()
     assert record is not None
-    assert (record.counts, record.stopped) == ({"misconfigured": 1}, f"misconfigured {number}")
+    assert (record.counts, record.stopped) == ({"misconfigured": 1}, f"misconfigured {code}")
+    assert str(number) in caplog.text
     assert [each.failure for each in app.accounts()] == [None]
 
 

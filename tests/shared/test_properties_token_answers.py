@@ -69,7 +69,7 @@ ACCOUNT_ID = f"u.{TENANT}"
 
 @pytest.fixture(scope="module")
 def identity(endpoint: OddEndpoint) -> Iterator[Identity]:
-    """MSAL behind our transport, against that endpoint."""
+    """MSAL behind our transport, against that endpoint. It remembers no refusal of an earlier request."""
     environment = {
         "CLIENT_ID": CLIENT_ID,
         "CLIENT_SECRET": "secret",
@@ -79,7 +79,7 @@ def identity(endpoint: OddEndpoint) -> Iterator[Identity]:
         "ENCRYPTION_KEYS": ENCRYPTION_KEYS,
     }
     http = HttpClient(ca_bundle=endpoint.ca_bundle, connect_seconds=5, read_seconds=5)
-    yield Identity(load(environment), http)
+    yield Identity(load(environment), http, http_cache=dict)
     http.close()
 
 
@@ -112,10 +112,8 @@ def acquire(identity: Identity, token_cache: str) -> Acquired:
 
 
 def ask(identity: Identity, endpoint: OddEndpoint, answer: bytes) -> Acquired:
-    """One silent acquisition that meets this answer. MSAL remembers refusals by request, so each call clears its
-    memory."""
+    """One silent acquisition that meets this answer."""
     endpoint.answer = answer
-    identity._threads.__dict__.clear()
     result = acquire(identity, cache_of(endpoint))
     assert isinstance(result.verdict.outcome, Outcome)
     assert bool(result.access_token) == (result.verdict.outcome is Outcome.FRESH)

@@ -1,7 +1,11 @@
 """The task of the README and the two examples of docs/tasks.md, run as they are printed there."""
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,9 +41,31 @@ def test_the_pages_task_runs_in_a_sweep(page: str, make_services: Callable[..., 
     app = make_services(clock=clock, SCOPES="User.Read Calendars.Read")
     account = sign_in(app)
     clock.move(hours=2)
-    record = Sweep(app, tasks=(examples_of(page)["MEETINGS"],)).run(due_slots(app.store, clock()))
+    record = Sweep(app, tasks=examples_of(page)["TASKS"]).run(due_slots(app.store, clock()))
     assert record is not None
     assert record.counts == {"fresh": 1}
     known = app.store.get(account.account_id)
     assert known is not None
     assert known.task_state["meetings_today"]["meetings"] >= 0
+
+
+def test_the_pages_task_can_stand_in_a_module_of_its_own(tmp_path: Path) -> None:
+    """The app loads when timer_worker/tasks.py imports it from there: no import is circular."""
+    shutil.copytree(ROOT / "timer_worker", tmp_path / "timer_worker")
+    page = (ROOT / "docs/tasks.md").read_text("utf-8")
+    block = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert block
+    (tmp_path / "timer_worker" / "meetings.py").write_text(block[1], "utf-8")
+    with (tmp_path / "timer_worker" / "tasks.py").open("a", encoding="utf-8") as tasks:
+        tasks.write("\nfrom timer_worker.meetings import MEETINGS\nTASKS = (*TASKS, MEETINGS)\n")
+    code = "import function_app; from timer_worker.tasks import TASKS; print(*(task.name for task in TASKS))"
+    places = f"sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {places}; {code}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["profile_changes", "meetings_today"]
