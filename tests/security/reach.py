@@ -63,10 +63,10 @@ class _Reach:
         """Writes what was noted."""
         (self._folder / f"{os.getpid()}.json").write_text(json.dumps(self._tests), "utf-8")
 
-    def _enter(self, frame: FrameType, event: str, argument: object) -> Any:
+    def _enter(self, frame: FrameType, *_: object) -> Any:
         return self._line if frame.f_code.co_filename == self._file else None
 
-    def _line(self, frame: FrameType, event: str, argument: object) -> Any:
+    def _line(self, frame: FrameType, event: str, _: object) -> Any:
         if event == "line":
             self._lines.add(frame.f_lineno)
         return self._line
