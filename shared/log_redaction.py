@@ -21,20 +21,26 @@ _SHORTEST_SECRET = 8
 # Below WARNING these log requests, responses and cache events.
 _CHATTY = ("azure", "msal", "urllib3")
 
+# A name may stand in a query, in JSON, in JSON inside another text (backslashes before quotes, `\u0026` before a name),
+# or percent-encoded, more than once even (`%3D`, `%253D`).
+_START = r"(?:\b|(?<=%[0-9A-F]{2})|(?<=25[0-9A-F]{2})|(?<=\\[nrt])|(?<=\\u[0-9A-F]{4}))"
+_QUOTE = r"(?:\\*['\"]|%(?:25)*2[27])?"
+_GAP = r"(?:\s|\+|%(?:25)*20)*"
+_ASSIGNED = rf"{_QUOTE}{_GAP}(?:[=:]|%(?:25)*3[AD]){_GAP}{_QUOTE}"
 _NAMES = (
     "access_token|refresh_token|id_token|client_secret|client_assertion|assertion|code_verifier|device_code|password"
     "|AccountKey|SharedAccessKey|SharedAccessSignature|sig|x-functions-key"
 )
 _PATTERNS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
-    r"(?i:(?P<header>\b(?:proxy-)?authorization|\b(?:set-)?cookie)(?P<colon>['\"]?\s*[:=]\s*))[^\r\n]+",
-    rf"(?i:(?P<name>\b(?:{_NAMES})['\"]?\s*[=:]\s*['\"]?))[^\s'\"&,;}}]+",
-    r"(?i:(?P<code>\bcode['\"]?\s*[=:]\s*['\"]?))[^\s'\"&,;}]{20,}",
-    r"(?i:(?P<scheme>\b(?:bearer|basic|sharedkey(?:lite)?)\s+))[A-Za-z0-9._~+/=:-]{20,}",
-    r"\beyJ[\w-]{8,}\.[\w.-]+",
+    rf"(?i:(?P<header>{_START}(?:(?:proxy-)?authorization|(?:set-)?cookie){_ASSIGNED}))[^\r\n]+",
+    rf"(?i:(?P<name>{_START}(?:{_NAMES}){_ASSIGNED}))[^\s'\"&,;}}]+",
+    rf"(?i:(?P<code>{_START}code{_ASSIGNED}))[^\s'\"&,;}}]{{20,}}",
+    rf"(?i:(?P<scheme>{_START}(?:bearer|basic|sharedkey(?:lite)?)(?:\s|\+|%(?:25)*20)+))[A-Za-z0-9._~+/=:%-]{{20,}}",
+    r"(?:\b|(?<=%[0-9A-Fa-f]{2}))eyJ[\w-]{8,}\.[\w.-]+",
     r"(?<![\w-])[\w-]{60,}",  # refresh tokens, codes, cookies: no plain word is so long
 )
-_KEPT = ("header", "colon", "name", "code", "scheme")
+_KEPT = ("header", "name", "code", "scheme")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 
@@ -83,7 +89,7 @@ class RedactingFactory:
             record.msg, record.args = f"a log message of {record.name} could not be put together", None
         else:
             one_line = message
-            if record.args and not _CONTROL.search(str(record.msg)):
+            if not _CONTROL.search(str(record.msg)):
                 one_line = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", message)
             clean = self.redactor(one_line)
             if clean != message:  # else the template stays: some handlers group lines by it

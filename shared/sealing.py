@@ -26,6 +26,7 @@ from shared.errors import SealError
 _VERSION = 1
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
+_FEWEST_DIFFERENT_BYTES = 16  # 32 random bytes have fewer once in 10^15 keys
 _MOST_INFLATED_BYTES = 16 * 1024 * 1024
 
 
@@ -40,7 +41,8 @@ class KeyRing:
         """Parses `<key id>:<32 bytes in base64url>`, by comma, newest first.
 
         Raises:
-            ValueError: says what is wrong, without the key.
+            ValueError: says what is wrong, without the key. A key that was not drawn at random is wrong as well: all
+                zeros, or a few bytes repeated; and so is one key under two ids.
         """
         keys: dict[str, bytes] = {}
         for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -53,6 +55,10 @@ class KeyRing:
                 keys[key_id] = b""
             if len(keys[key_id]) != _KEY_BYTES:
                 raise ValueError(f"key {key_id!r} is not 32 bytes in base64url")
+            if len(set(keys[key_id])) < _FEWEST_DIFFERENT_BYTES:
+                raise ValueError(f"key {key_id!r} repeats a few bytes: python3 dev.py keys new makes a random one")
+            if len(set(keys.values())) < len(keys):
+                raise ValueError(f"key {key_id!r} is the same key as another one, under a new id")
         if not keys:
             raise ValueError("at least one key is needed")
         return cls(keys)

@@ -18,6 +18,7 @@ from localdev.host.invocation import Invoker
 from localdev.host.routes import Route, Router
 
 _ADMIN_FUNCTIONS = "/admin/functions"
+_OWN_HOST = re.compile(r"(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?", re.IGNORECASE)
 _WEBHOOK = re.compile("/runtime/webhooks/[^/]+(/.*)?", re.IGNORECASE)
 _HOME = "<!DOCTYPE html><html><head><title>Functions</title></head><body>The local Functions host is running.</body>"
 _BY_REQUEST = "This function was programmatically called via the host APIs."
@@ -61,6 +62,10 @@ class WebApp:
     async def _answer(self, request: Request) -> Response:
         path = http.path_of(request)
         if _is_under(path, "/admin"):
+            # A page whose name an attacker points at 127.0.0.1 (DNS rebinding) is of the same origin for a browser, and
+            # these paths need no key. ASP.NET Core's host filtering answers 400, too ("Kestrel: host filtering").
+            if not _OWN_HOST.fullmatch(request.headers.get("host", "")):
+                return Response(status_code=400)
             return await self._admin(request, path.lower())
         if _is_under(path, "/runtime"):
             # No extension of ours takes webhooks.

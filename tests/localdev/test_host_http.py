@@ -41,7 +41,8 @@ def raw(host: LocalHost, method: str, path: str, headers: Headers = (), body: An
     """Send a request without a client that normalizes paths and headers."""
     connection = http.client.HTTPConnection("127.0.0.1", urlsplit(host.url).port or 0, timeout=10)
     try:
-        connection.putrequest(method, path, skip_host=False, skip_accept_encoding=True)
+        own_host = any(name == "Host" for name, _ in headers)
+        connection.putrequest(method, path, skip_host=own_host, skip_accept_encoding=True)
         for name, value in headers:
             connection.putheader(name, value)
         connection.endheaders(body, encode_chunked=("Transfer-Encoding", "chunked") in headers)
@@ -335,6 +336,21 @@ def test_admin_and_runtime_belong_to_the_host() -> None:
 def test_ping_and_warmup_need_no_key(one: OneHost, method: str, path: str) -> None:
     """Azure's front ends call them."""
     assert requests.request(method, one.host.url + path, timeout=10).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["evil.example", "localhost.evil.example", "evil.example:7071", "[", "10.0.0.1", ""])
+@pytest.mark.parametrize("path", ["/admin/host/ping", "/admin/functions", "/admin/functions/x", "/x/../Admin/warmup"])
+def test_own_paths_of_the_host_refuse_a_foreign_name(one: OneHost, path: str, name: str) -> None:
+    """A page under a name that was pointed at 127.0.0.1 could read and post there."""
+    one.handler = returning("ok")
+    assert raw(one.host, "POST", path, (("Host", name),)).status == 400
+    assert raw(one.host, "GET", "/x", (("Host", name),)).status == 200
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:7071", "127.0.0.1", "127.0.0.1:80", "[::1]:7071"])
+def test_own_paths_of_the_host_know_this_machines_names(one: OneHost, name: str) -> None:
+    """With any port, as behind a tunnel."""
+    assert raw(one.host, "GET", "/admin/host/ping", (("Host", name),)).status == 200
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,20 @@
-"""Takes each guard out of a scratch copy of the project and runs its test, which must then fail.
+"""python3 dev.py guards: takes guards out of a copy of the project, one at a time, and runs tests, which must then fail.
 
-.venv/bin/python -m tests.security.guards            every guard (a minute or two)
-.venv/bin/python -m tests.security.guards session    those whose name holds "session"
+python3 dev.py guards session    every guard of one module, found by machine (mutation.py)
+python3 dev.py guards list       those of the list here: each is more than one condition, and its test is known
+python3 dev.py guards            all
 """
 
-import shutil
-import subprocess
+import argparse
 import sys
-import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.security.mutation import FAILED, MODULES, PASSED, TestsFail, copy_of, report, run_tests
 from tests.support import ROOT
 
-_LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".local", ".*_cache", ".hypothesis", "__pycache__", "node_modules")
-_PASSED, _FAILED = 0, 1  # pytest's exit codes; others mean that it could not run
 _HERE = "tests/security/"
 
 
@@ -153,11 +152,10 @@ def applied(guard: Guard, text: str) -> str:
 
 def passes(tests: Sequence[str], project: Path) -> bool:
     """Runs tests in a copy. Raises RuntimeError when they could not be run."""
-    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
-    if done.returncode not in (_PASSED, _FAILED):
+    done = run_tests(tests, project)
+    if done.returncode not in (PASSED, FAILED):
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
-    return done.returncode == _PASSED
+    return done.returncode == PASSED
 
 
 def stops_somebody(guard: Guard, project: Path) -> bool:
@@ -177,23 +175,36 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main(words: Sequence[str]) -> int:
-    """Returns 0 when every guard's test fails without it."""
-    chosen = [guard for guard in GUARDS if all(word in guard.name for word in words)]
-    with tempfile.TemporaryDirectory(prefix="guards-") as folder:
-        copy = Path(folder) / "understudy"
-        shutil.copytree(ROOT, copy, ignore=_LEFT_OUT)
-        if not passes(sorted({_HERE + guard.test for guard in chosen}), copy):
-            sys.stderr.write("the tests fail with every guard in its place; mend that first\n")
-            return 2
-        missed = 0
-        for guard in chosen:
-            stops = stops_somebody(guard, copy)
-            missed += stops
-            say(f"{'missed when gone' if stops else 'NOT MISSED':<18} {guard.name}  ({guard.test})")
-    say(f"{missed} of {len(chosen)} guards were missed when taken out")
-    return int(missed != len(chosen))
+def try_list() -> int:
+    """Takes out each guard of the list. Returns how many were not missed. Raises TestsFail."""
+    began = time.monotonic()
+    with copy_of(ROOT) as copy:
+        if not passes(sorted({_HERE + guard.test for guard in GUARDS}), copy):
+            raise TestsFail("run python3 dev.py test tests/security")
+        missed = [stops_somebody(guard, copy) for guard in GUARDS]
+    for guard in (guard for guard, stops in zip(GUARDS, missed, strict=True) if not stops):
+        say(f"NOT MISSED {guard.name}  ({guard.test})")
+    say(f"list: {len(GUARDS)} guards taken out, {sum(missed)} missed; {time.monotonic() - began:.0f} s")
+    return missed.count(False)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns 0 when every guard was missed, or is harmless; 1 when one was not; 2 when tests fail with all of them."""
+    names = ("list", *MODULES)
+    parser = argparse.ArgumentParser(
+        prog="dev.py guards", description="Takes guards out one at a time and says which no test missed."
+    )
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(names)}; without a name, all of them")
+    chosen = parser.parse_args(arguments).names or names
+    for unknown in set(chosen) - set(names):
+        parser.error(f"there is no {unknown!r}")
+    try:
+        left = [try_list() if name == "list" else report(name, say=say) for name in chosen]
+    except TestsFail as failure:
+        sys.stderr.write(f"tests fail with every guard in its place; mend that first\n{failure}\n")
+        return 2
+    return int(any(left))
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -125,13 +125,25 @@ SECRETS = [
     ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\nabc", "abc"),
     ("wrong: the-client-secret!", "the-client-secret"),
     ("A" * 200, "A" * 60),
+    (r"{\"refresh_token\": \"opaque123\"}", "opaque123"),
+    (r'"{\\\"access_token\\\":\\\"opaque123\\\"}"', "opaque123"),
+    ("%7B%22refresh_token%22%3A%20%22opaque123%22%7D", "opaque123"),
+    ("next=/signin%3Frefresh_token%3Dopaque123%26x%3Dy", "opaque123"),
+    ("next=/x%253Fa%253D1%2526client_secret%253Dopaque123", "opaque123"),
+    (r"grant\u0026client_secret=opaque123", "opaque123"),
+    (r"b'grant\nclient_secret=opaque123'", "opaque123"),
+    (f"state%3Dx%26code%3D{'0.AXk_'[:6]}a1.b2.c3.d4.e5.f6.g7", "b2.c3.d4"),
+    (r"{\"Authorization\": \"Bearer short-one\"}", "short-one"),
+    ("Authorization%3A%20Bearer%20short-one", "short-one"),
+    ("header=Bearer%20abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrstuvwxyz"),
+    ("id%3DeyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl", "eyJzdWIiOiJhZGEifQ"),
 ]
 
 
 @pytest.mark.parametrize(("text", "secret"), SECRETS)
 def test_secret_in_a_message_is_taken_out(log: Callable[..., str], text: str, secret: str) -> None:
     """It may be in the message itself or in an argument."""
-    for written in (log(text.replace("%", "%%")), log("%s", text), log("x %r", {"a": text})):
+    for written in (log(text), log("%s", text), log("x %r", {"a": text})):
         assert secret not in written
         assert REDACTED in written
 
@@ -156,6 +168,8 @@ def test_secret_in_a_traceback_is_taken_out(log: Callable[..., str]) -> None:
     [
         "GET /signin/callback refused: 400 unknown_flow (reference 0f3a9c)",
         "status code: 404",
+        "status%20code%3A%20404",
+        'a design=3 of {\\"name\\": \\"Ada\\"}',
         "sweep: fresh=12 sign_in_required=1 in 2.0 s over 16 slots",
         "3f0c1a52-7a43-4c1e-9d55-6b1f0c0a0001.8e2d5b90-1c7f-4f6a-a3b2-2d9e4f0b0002",
         "/home/site/wwwroot/.python_packages/lib/site-packages/azure/data/tables/_table_client.py",
@@ -165,6 +179,29 @@ def test_secret_in_a_traceback_is_taken_out(log: Callable[..., str]) -> None:
 def test_what_operators_need_to_read_stays(log: Callable[..., str], text: str) -> None:
     """Codes, counts, ids and paths."""
     assert log("%s", text) == text
+
+
+def test_name_in_front_of_a_secret_stays() -> None:
+    """It says what was there."""
+    assert Redactor()("a=1&refresh_token=opaque123&x=y") == f"a=1&refresh_token={REDACTED}&x=y"
+
+
+def test_short_values_of_settings_stay() -> None:
+    """They would match plain words."""
+    assert Redactor(["sweep", "the-client-secret"])("sweep: the-client-secret") == f"sweep: {REDACTED}"
+
+
+def test_secret_in_a_printed_stack_is_taken_out(log: Callable[..., str]) -> None:
+    """A stack shows lines of source code; this one holds a secret."""
+    written = log("here", stack_info=True, extra={"note": "client_secret=hidden"})
+    assert "Stack (most recent call last)" in written
+    assert "client_secret=[redacted]" in written
+    assert "hidden" not in written
+
+
+def test_lines_of_a_template_stay(log: Callable[..., str]) -> None:
+    """Who wrote the template meant them."""
+    assert log("first\nsecond %s", "x") == "first\nsecond x"
 
 
 def test_argument_begins_no_new_line(log: Callable[..., str]) -> None:

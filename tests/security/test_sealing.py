@@ -1,6 +1,8 @@
 """Sealed values open only unchanged, with their key, for their purpose and owner."""
 
+import re
 import zlib
+from base64 import urlsafe_b64encode
 
 import pytest
 from cryptography.exceptions import InvalidTag
@@ -138,6 +140,55 @@ def test_malformed_keys_are_refused_without_showing_them(text: str) -> None:
     with pytest.raises(ValueError, match="key") as error:
         KeyRing.parse(text)
     assert text.partition(":")[2] == "" or text.partition(":")[2] not in str(error.value)
+
+
+ODD_KEYS = [bytes(32), b"\xff" * 32, b"0123456789abcde" + b"e" * 17, b"secret!!" * 4]
+
+
+@pytest.mark.parametrize("key", ODD_KEYS)
+def test_key_that_nobody_drew_at_random_is_refused(key: bytes) -> None:
+    """All zeros, one byte, a few bytes again and again."""
+    with pytest.raises(ValueError, match="'k' repeats a few bytes"):
+        KeyRing.parse(f"k:{urlsafe_b64encode(key).decode()}")
+
+
+def test_key_of_sixteen_different_bytes_is_accepted() -> None:
+    """The border is far below what chance gives."""
+    key = b"0123456789abcdef" * 2
+    assert KeyRing.parse(f"k:{urlsafe_b64encode(key).decode()}").keys == {"k": key}
+
+
+def test_two_keys_under_one_id_are_refused() -> None:
+    """Which of them sealed a value could not be told."""
+    with pytest.raises(ValueError, match="each key id once"):
+        KeyRing.parse(f"{new_key('k')},{new_key('k')}")
+
+
+def test_spaces_around_an_entry_are_no_part_of_it() -> None:
+    """A list that was wrapped for reading is the same list."""
+    one, two = new_key("one"), new_key("two")
+    assert KeyRing.parse(f" {one} ,\n {two} ").keys == KeyRing.parse(f"{one},{two}").keys
+
+
+def test_new_entry_needs_no_quotes_and_no_padding() -> None:
+    """It goes through shells and settings as it is."""
+    assert re.fullmatch(r"k:[A-Za-z0-9_-]{43}", new_key("k"))
+
+
+def test_value_too_short_for_nonce_and_tag_is_malformed(ring: KeyRing) -> None:
+    """A shorter one was cut off: nobody forged it."""
+    shortest = ring.seal(b"", purpose="p")
+    assert ring.open(shortest, purpose="p") == b""
+    with pytest.raises(SealError) as error:
+        ring.open(shortest[:-1], purpose="p")
+    assert reason(error) == "malformed"
+
+
+def test_same_key_under_two_ids_is_refused() -> None:
+    """It would look like a rotation, and rotate nothing."""
+    entry = new_key("old")
+    with pytest.raises(ValueError, match="'new' is the same key"):
+        KeyRing.parse(f"{entry},new:{entry.partition(':')[2]}")
 
 
 def test_new_keys_differ_and_have_256_bits() -> None:
