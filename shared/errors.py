@@ -27,9 +27,9 @@ through MSAL, as TokenRequestHeld does (identity/msal_http_client.py), which nev
 (identity/verification.py) becomes a SignInFailed or a BearerRefused. LeaseOver (timer_worker/turn.py) becomes a failed
 task.
 
-`except Exception` stands in four places: around one person's token (timer_worker/slot_run.py), around one task
-(timer_worker/turn.py), around one row of a batch (store/tables/batches.py), and around one log message
-(log_redaction.py).
+`except Exception` stands in these files: around one person's token and one account's row (timer_worker/slot_run.py),
+one slot (timer_worker/sweep.py), one task (timer_worker/turn.py), one row of a batch (store/tables/batches.py), a count
+in a thread (monitoring/census.py), and one log message (log_redaction.py).
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""python3 dev.py guards: takes guards out of a copy of the project, one at a time, and runs tests, which must then fail.
+"""python3 dev.py guards: takes guards out of a copy of the project, one at a time, and runs tests, which must fail.
 
 python3 dev.py guards session    every guard of one module, found by machine (mutation.py)
 python3 dev.py guards list       those of the list here: each is more than one condition, and its test is known
