@@ -56,8 +56,11 @@ def test_the_pages_task_can_stand_in_a_module_of_its_own(tmp_path: Path) -> None
     block = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     assert block
     (tmp_path / "timer_worker" / "meetings.py").write_text(block[1], "utf-8")
-    with (tmp_path / "timer_worker" / "tasks.py").open("a", encoding="utf-8") as tasks:
-        tasks.write("\nfrom timer_worker.meetings import MEETINGS\nTASKS = (*TASKS, MEETINGS)\n")
+    tasks = tmp_path / "timer_worker" / "tasks.py"
+    head, end, rest = tasks.read_text("utf-8").partition("\nimport hashlib\n")
+    assert end
+    whole = f"{head}\nfrom timer_worker.meetings import MEETINGS{end}{rest}\nTASKS = (*TASKS, MEETINGS)\n"
+    tasks.write_text(whole, "utf-8")
     code = "import function_app; from timer_worker.tasks import TASKS; print(*(task.name for task in TASKS))"
     places = f"sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]"
     done = subprocess.run(
