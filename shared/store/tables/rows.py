@@ -245,8 +245,8 @@ def _named(entity: Entity, account: Account) -> Entity:
     """The entity with the name of its write. The same content on top of the same row has the same name, however often
     it is tried. A row with this name proves that this very write was committed."""
     name = hashlib.blake2b(str(account.etag).encode(), digest_size=12)
-    texts = [(each, str(value)) for each, value in entity.items() if not isinstance(value, bytes)]
-    name.update("\0".join(f"{each}\0{len(text)}\0{text}" for each, text in texts).encode())
+    texts = [str(value) for value in entity.values() if not isinstance(value, bytes)]
+    name.update("\0".join([*entity, *map(str, map(len, texts)), *texts]).encode())
     name.update(account.sealed_cache)
     return entity | {WRITE_ID: name.hexdigest()}
 

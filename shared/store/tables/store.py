@@ -41,7 +41,7 @@ from shared.store.tables.service import (
 )
 
 ROWS_PER_PAGE = 100  # of a scan, as many as a transaction takes: what a sweep holds in memory at once, per slot
-_MOST_CHECKED = 50  # rows that would be the answer of earliest_due; beyond so many that make no sense it gives up
+_MOST_CHECKED = 50  # rows that would be the answer of earliest_due; behind so many that make no sense nobody is found
 _BUSY, _TOO_MANY = 503, 429
 
 T = TypeVar("T")
