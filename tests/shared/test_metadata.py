@@ -1,8 +1,10 @@
 """Documents of an authority that is slow or down: one fetch at a time, failures are remembered, nobody queues."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,19 @@ from tests.support import MakeServices
 DAY = 24 * 3600.0
 MINUTE = 60.0
 MakeMetadata = Callable[..., Metadata]
+
+
+class NotingClient(HttpClient):
+    """Notes the time limit of each request, in seconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: list[float | None] = []
+
+    def request(self, method: str, url: str, **options: Any) -> HttpAnswer:
+        """See HttpClient."""
+        self.limits.append(options["seconds"])
+        return super().request(method, url, **options)
 
 
 @pytest.fixture
@@ -125,6 +140,18 @@ def test_an_old_document_serves_while_somebody_fetches_a_newer_one(
     assert first.result() is not old
     assert metadata.get(f"{authority.url}/keys") is first.result()
     assert authority.fetched["/keys"] == 2
+
+
+def test_who_renews_a_document_that_still_serves_waits_for_seconds_only(authority: Authority, clock: Monotonic) -> None:
+    """The first fetch has the client's own time limit, and so has one that nothing else helps."""
+    with contextlib.closing(NotingClient()) as http:
+        metadata = Metadata(http, clock=clock)
+        metadata.get(f"{authority.url}/keys")
+        clock.seconds += DAY
+        metadata.get(f"{authority.url}/keys")
+        clock.seconds += MINUTE
+        metadata.get(f"{authority.url}/keys", max_age=MINUTE, stale=0)
+    assert http.limits == [None, 3.0, None]
 
 
 def test_who_needs_a_newer_document_is_refused_at_once_while_somebody_fetches_it(
