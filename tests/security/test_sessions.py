@@ -121,6 +121,20 @@ def test_either_sign_out_ends_every_copy_of_every_session(app: RunningApp, form:
     assert [me(app, each).status for each in copies] == [401, 401]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_copy_of_an_ended_session_signs_nobody_out(app: RunningApp, form: dict[str, str]) -> None:
+    """It neither deletes the row nor ends the sessions that began since."""
+    browser = app.browser()
+    browser.sign_in(ADA)
+    copy = app.browser()
+    copy.http.cookies.set(SESSION, session_in(browser), domain="localhost.local", path="/")
+    browser.post("/signout", {"keep": "background-work"})
+    browser.sign_in(ADA)
+    assert copy.post("/signout", form).status_code == 303
+    assert len(app.accounts()) == 1
+    assert browser.get("/me").status_code == 200
+
+
 def test_old_session_stays_dead_after_the_next_sign_in(app: RunningApp) -> None:
     """The row that was deleted and made again has another SessionGeneration."""
     browser = app.browser()
