@@ -1,4 +1,4 @@
-"""python3 dev.py guards: takes guards out of a copy of the project, one at a time, and runs tests, which must fail.
+"""python3 dev.py guards: takes guards out of a copy of the project, one at a time. Tests must then fail.
 
 python3 dev.py guards session    every guard of one module, found by machine (mutation.py)
 python3 dev.py guards list       those of the list here: each is more than one condition, and its test is known
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.security.mutation import FAILED, MODULES, PASSED, TestsFail, copy_of, report, run_tests
+from tests.security.mutation import FAILED, MODULES, PASSED, SuiteFails, copy_of, report, run_tests
 from tests.support import ROOT
 
 _HERE = "tests/security/"
@@ -176,11 +176,11 @@ def say(line: str) -> None:
 
 
 def try_list() -> int:
-    """Takes out each guard of the list. Returns how many were not missed. Raises TestsFail."""
+    """Takes out each guard of the list. Returns how many were not missed. Raises SuiteFails."""
     began = time.monotonic()
     with copy_of(ROOT) as copy:
         if not passes(sorted({_HERE + guard.test for guard in GUARDS}), copy):
-            raise TestsFail("run python3 dev.py test tests/security")
+            raise SuiteFails("run python3 dev.py test tests/security")
         missed = [stops_somebody(guard, copy) for guard in GUARDS]
     for guard in (guard for guard, stops in zip(GUARDS, missed, strict=True) if not stops):
         say(f"NOT MISSED {guard.name}  ({guard.test})")
@@ -200,7 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no {unknown!r}")
     try:
         left = [try_list() if name == "list" else report(name, say=say) for name in chosen]
-    except TestsFail as failure:
+    except SuiteFails as failure:
         sys.stderr.write(f"tests fail with every guard in its place; mend that first\n{failure}\n")
         return 2
     return int(any(left))

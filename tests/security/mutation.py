@@ -93,7 +93,7 @@ MODULES: Mapping[str, Module] = {
 }
 
 
-class TestsFail(Exception):
+class SuiteFails(Exception):
     """The tests fail with every guard in its place. Its text is the end of what pytest said."""
 
 
@@ -117,18 +117,22 @@ def harmless_in(page: str) -> set[tuple[str, str]]:
 
 
 def try_module(
-    module: Module, *, project: Path = ROOT, wanted: Callable[[Mutant], bool] = lambda _: True
+    module: Module,
+    *,
+    project: Path = ROOT,
+    wanted: Callable[[Mutant], bool] = lambda _: True,
+    at_a_time: int = AT_A_TIME,
 ) -> Iterator[Verdict]:
     """Takes out each wanted guard of the module, in copies of the project. Yields verdicts as they come.
 
     Raises:
-        TestsFail: with every guard in its place.
+        SuiteFails: with every guard in its place.
     """
     source = (project / module.file).read_text("utf-8")
     with copy_of(project) as whole:
-        reached = _reach(module, whole)
+        reached = _reach(module, whole, at_a_time)
         folders = [whole]
-        for number in range(1, AT_A_TIME):
+        for number in range(1, at_a_time):
             folders.append(whole.with_name(f"copy{number}"))
             shutil.copytree(whole, folders[-1])
         free: SimpleQueue[Path] = SimpleQueue()
@@ -144,7 +148,7 @@ def try_module(
             finally:
                 free.put(folder)
 
-        with ThreadPoolExecutor(AT_A_TIME) as pool:
+        with ThreadPoolExecutor(at_a_time) as pool:
             yield from pool.map(judge, filter(wanted, mutants_of(source)))
 
 
@@ -179,18 +183,20 @@ def run_tests(
     )
 
 
-def _reach(module: Module, project: Path) -> dict[str, set[int]]:
+def _reach(module: Module, project: Path, at_a_time: int) -> dict[str, set[int]]:
     """The lines of the module that each of its tests reaches; quick tests first."""
     notes = project / ".reach"
     notes.mkdir()
     options = ("--reach-of", str(project / module.file), "--reach-to", str(notes))
     done = run_tests(
-        ["-p", "tests.security.reach", "-n", str(AT_A_TIME), *options, *module.tests], project, keep_code=True
+        ["-p", "tests.security.reach", "-n", str(at_a_time if at_a_time > 1 else 0), *options, *module.tests],
+        project,
+        keep_code=True,
     )
     for kept in (project / module.file).parent.glob(f"__pycache__/{Path(module.file).stem}.*"):
         kept.unlink()
     if done.returncode != PASSED:
-        raise TestsFail(done.stdout[-2000:] + done.stderr[-2000:])
+        raise SuiteFails(done.stdout[-2000:] + done.stderr[-2000:])
     tests: dict[str, tuple[float, list[int]]] = {}
     for file in notes.iterdir():
         tests |= json.loads(file.read_text("utf-8"))

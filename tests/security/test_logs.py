@@ -11,7 +11,7 @@ from azure.data.tables import TableServiceClient, UpdateMode
 from localdev import ports
 from localdev.tenant import SampleTenant
 from shared.accounts import EPOCH
-from shared.log_redaction import REDACTED, RedactingFactory, Redactor, secrets_of
+from shared.log_redaction import REDACTED, RedactingFactory, Redactor, install, secrets_of
 from shared.sealing import KeyRing
 from shared.services import Services
 from tests.running_app import RunningApp
@@ -235,6 +235,53 @@ def test_settings_show_no_secret(make_services: Callable[..., Services], environ
     assert environment["AzureWebJobsStorage"].split("AccountKey=")[1].split(";")[0] in secrets
     assert environment["ENCRYPTION_KEYS"].split(":")[1] in secrets
     assert not [each for each in secrets if each and each in repr(settings)]
+
+
+@pytest.fixture
+def no_factory_of_ours() -> Iterator[None]:
+    """Records are made as Python makes them, and libraries may log, until the app installs its factory."""
+    before = logging.getLogRecordFactory()
+    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    logging.setLogRecordFactory(logging.LogRecord)
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    yield
+    logging.setLogRecordFactory(before)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def test_second_app_of_a_process_adds_its_secrets_to_the_one_factory(
+    make_services: Callable[..., Services], no_factory_of_ours: None
+) -> None:
+    """A factory around a factory would clean each record once more per app."""
+    settings = [make_services(CLIENT_SECRET=f"secret-number-{number}").settings for number in range(2)]
+    logging.setLogRecordFactory(logging.LogRecord)
+    install(settings[0])
+    factory = logging.getLogRecordFactory()
+    install(settings[1])
+    assert logging.getLogRecordFactory() is factory
+    record = factory("x", logging.INFO, "", 1, "secret-number-0 secret-number-1", None, None)
+    assert record.getMessage() == f"{REDACTED} {REDACTED}"
+
+
+def test_libraries_are_quiet_however_much_the_app_logs(
+    make_services: Callable[..., Services], no_factory_of_ours: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At DEBUG they log requests, with their headers, and cache events."""
+    caplog.set_level(logging.DEBUG)
+    assert logging.getLogger("msal.token_cache").isEnabledFor(logging.DEBUG)
+    install(make_services().settings)
+    assert not any(logging.getLogger(name).isEnabledFor(logging.INFO) for name in ("azure.core", "msal", "urllib3.x"))
+
+
+def test_addresses_in_a_connection_string_are_no_secrets(make_services: Callable[..., Services]) -> None:
+    """Operators need to read which storage account did not answer."""
+    address = "https://an-account-with-a-long-name.table.core.windows.net/"
+    storage = f"AccountName=x;AccountKey={KEY};TableEndpoint={address}"
+    secrets = secrets_of(make_services(AzureWebJobsStorage=storage).settings)
+    assert KEY in secrets
+    assert address not in secrets
 
 
 def test_libraries_are_kept_quiet(app: RunningApp) -> None:
