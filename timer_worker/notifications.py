@@ -20,6 +20,7 @@ from shared.services import Services
 from shared.settings import Settings
 
 SIGN_IN_REQUIRED = "sign-in-required"
+_LONGEST_USERNAME = 320  # RFC 3696, 3: an address; a queue takes 64 KiB per message
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +63,15 @@ def _unannounced(account: Account) -> Failure | None:
 
 def _message(account: Account, failure: Failure, settings: Settings, now: datetime) -> dict[str, Any]:
     meaning = explain(failure.code)
-    challenge = sealed_challenge(failure.claims, settings.key_ring, owner=account.username, now=now)
+    username = account.username[:_LONGEST_USERNAME]
+    challenge = sealed_challenge(failure.claims, settings.key_ring, owner=username, now=now)
     return {
         "id": message_id(account.account_id, failure),
         "account_id": account.account_id,
-        "username": account.username,
+        "username": username,
         "code": failure.code,
         "reason": meaning.happened,
         "remedy": meaning.remedy,
         "since": failure.first_at.isoformat(),
-        "link": settings.base_url + sign_in_path(username=account.username, code=failure.code, challenge=challenge),
+        "link": settings.base_url + sign_in_path(username=username, code=failure.code, challenge=challenge),
     }
