@@ -196,7 +196,7 @@ def _reach(module: Module, project: Path, at_a_time: int) -> dict[str, set[int]]
     for kept in (project / module.file).parent.glob(f"__pycache__/{Path(module.file).stem}.*"):
         kept.unlink()
     if done.returncode != PASSED:
-        raise SuiteFails(done.stdout[-2000:] + done.stderr[-2000:])
+        raise SuiteFails(f"pytest ended with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     tests: dict[str, tuple[float, list[int]]] = {}
     for file in notes.iterdir():
         tests |= json.loads(file.read_text("utf-8"))
