@@ -19,7 +19,7 @@ SETTINGS = load(
         "AUTHORITY": "https://login.microsoftonline.com/t",
         "BASE_URL": "https://app.example",
         "AzureWebJobsStorage": "UseDevelopmentStorage=true",
-        "ENCRYPTION_KEYS": "k1:" + base64.urlsafe_b64encode(b"\1" * 32).decode().rstrip("="),
+        "ENCRYPTION_KEYS": "k1:" + base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("="),
     }
 )
 SESSIONS = Sessions(SETTINGS, now=lambda: NOW)

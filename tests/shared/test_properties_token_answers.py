@@ -62,7 +62,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OddEndpoint]:
         yield running
 
 
-ENCRYPTION_KEYS = "k1:" + base64.urlsafe_b64encode(b"\1" * 32).decode().rstrip("=")
+ENCRYPTION_KEYS = "k1:" + base64.urlsafe_b64encode(bytes(range(32))).decode().rstrip("=")
 KEYS = KeyRing.parse(ENCRYPTION_KEYS)
 ACCOUNT_ID = f"u.{TENANT}"
 
