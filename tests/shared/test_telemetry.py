@@ -109,6 +109,7 @@ def test_a_sweep_is_a_span_with_one_for_each_slot(app: RunningApp, exported: Exp
     assert {slot.parent.span_id for slot in slots if slot.parent} == {sweep.context.span_id}
     assert sweep.attributes is not None
     assert sweep.attributes["understudy.people.fresh"] == 1
+    assert sweep.attributes["understudy.slots"] == record.slots
 
 
 def test_an_idle_tick_is_no_span(app: RunningApp, exported: Exported) -> None:
@@ -137,7 +138,11 @@ def test_metrics_count_people_and_time_token_and_storage_calls(app: RunningApp, 
     def people(outcome: str) -> int:
         return sum(point.value for found, point in exported.points("understudy.people") if outcome in found.values())
 
+    def sweeps() -> int:
+        return sum(point.count for _, point in exported.points("understudy.sweep.seconds"))
+
     before = people("fresh"), people("sign_in_required")
+    swept = sweeps()
     for username in ("ada@contoso.example", "deniz@contoso.example"):
         app.browser().sign_in(username)
     app.tenant.change_person("deniz@contoso.example", state="revoked")
@@ -145,6 +150,7 @@ def test_metrics_count_people_and_time_token_and_storage_calls(app: RunningApp, 
     record = app.sweep()
     assert record is not None
     assert (people("fresh"), people("sign_in_required")) == (before[0] + 1, before[1] + 1)
+    assert sweeps() == swept + 1
     ((_, overdue),) = exported.points("understudy.sweep.oldest_overdue")
     assert overdue.value == record.oldest_overdue
     grants = {
@@ -196,6 +202,20 @@ def test_nothing_that_is_exported_names_a_person(app: RunningApp, exported: Expo
     assert told
     for secret in (account.username, account.object_id, account.tenant_id, account.account_id):
         assert not [text for text in told if secret in text]
+
+
+def test_span_of_the_functions_worker_stays_the_current_one(exported: Exported) -> None:
+    """It is the caller's child already; the caller's own would hide it."""
+    worker = trace.get_tracer("worker").start_as_current_span("invocation")
+    with worker as span, telemetry.of_request({"traceparent": TRACEPARENT}):
+        assert trace.get_current_span() is span
+
+
+def test_trace_of_a_request_ends_with_it() -> None:
+    """The thread's next request may come without a trace."""
+    with telemetry.of_request({"traceparent": TRACEPARENT}):
+        assert TRACE_ID in telemetry.outgoing()["traceparent"]
+    assert telemetry.outgoing() == {}
 
 
 @pytest.mark.parametrize("around", [telemetry.sweep, lambda: telemetry.slot("slot-0")])
