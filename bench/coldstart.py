@@ -26,6 +26,7 @@ SDKS: Mapping[str, str] = {
     "azure-identity": "azure.identity",
     "requests": "requests",
     "urllib3": "urllib3",
+    "certifi": "certifi",
     "cryptography": "cryptography.x509",
     "Jinja2": "jinja2",
     "PyJWT": "jwt",
