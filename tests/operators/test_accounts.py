@@ -212,6 +212,12 @@ def test_removing_somebody_ends_their_sessions_and_their_background_work(app: Ru
     assert again.headers["Location"] == "/accounts?notice=gone"
 
 
+def test_removing_nobody_in_particular_is_refused(app: RunningApp, operator: Browser) -> None:
+    """A form without an account names nobody, and removes nobody."""
+    assert operator.post("/accounts/remove", {"account_id": ""}).status_code == 400
+    assert len(app.accounts()) == 1
+
+
 def test_sweep_now_only_puts_messages_and_those_sweep_everybody_who_is_due(app: RunningApp, operator: Browser) -> None:
     """The request doesn't wait for the sweep."""
     app.browser().sign_in(BEN)

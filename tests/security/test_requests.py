@@ -7,8 +7,9 @@ import azure.functions as func
 import pytest
 
 from localdev.browser import Browser
-from shared.errors import BadRequest
+from shared.errors import BadRequest, Forbidden
 from shared.web.error_handler import handle_errors
+from shared.web.requests import path_of, refuse_other_sites
 from shared.web.responses import image
 from tests.running_app import RunningApp
 from tests.security.raw_http import Answer, cookie_header, send
@@ -292,3 +293,17 @@ def test_somebody_else_can_not_read_a_profile(app: RunningApp, ada: Browser) -> 
     ids = {account.username: account.account_id for account in app.accounts()}
     for target in (f"/me?id={ids[ADA]}", f"/me?account_id={ids[ADA]}", "/me?userPrincipalName=ada@contoso.example"):
         assert ben.get(target, Accept="application/json").json()["mail"] == "ben@contoso.example"
+
+
+def test_a_path_in_the_log_is_short_and_holds_no_query() -> None:
+    """A code or a megabyte in an address reaches no log."""
+    request = func.HttpRequest("GET", f"https://app.example/{'a' * 300}?code=secret", body=b"")
+    assert path_of(request) == "/" + "a" * 100
+
+
+def test_our_own_pages_are_known_whatever_the_case_of_base_url() -> None:
+    """Browsers send the origin in lower case (RFC 6454, 4)."""
+    headers = {"origin": "https://contoso.example"}
+    refuse_other_sites(func.HttpRequest("POST", "/signout", headers=headers, body=b""), "https://Contoso.Example/")
+    with pytest.raises(Forbidden):
+        refuse_other_sites(func.HttpRequest("POST", "/signout", headers=headers, body=b""), "https://fabrikam.example")

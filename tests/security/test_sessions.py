@@ -355,3 +355,13 @@ def test_session_is_renewed_now_and_then_only(make_services: Callable[..., Servi
     (renewed,) = sessions.renew(session)
     assert renewed is not None
     assert renewed.max_age <= timedelta(hours=12).total_seconds() - 360
+
+
+def test_part_of_a_cookie_header_without_an_equals_sign_is_no_cookie() -> None:
+    """It can't make a real cookie of that name a disputed one."""
+    assert parse_cookies("understudy; understudy=x") == {"understudy": "x"}
+
+
+def test_quotes_around_a_cookie_are_not_part_of_it() -> None:
+    """RFC 6265, 4.1.1 allows them."""
+    assert parse_cookies('a="x"; b=y') == {"a": "x", "b": "y"}
