@@ -35,6 +35,7 @@ class Services:
 
     Attributes:
         now: the time.
+        lease_clock: the time by which leases and claims are written and judged.
         wait: sleeps for so many seconds.
     """
 
@@ -52,6 +53,7 @@ class Services:
     ) -> None:
         self.settings = settings
         self.now = now
+        self.lease_clock = now
         self.wait = wait
         given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit, "used_flows": used_flows}
         # A cached_property looks for its value here first.
