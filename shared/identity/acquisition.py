@@ -19,7 +19,7 @@ from msal import ConfidentialClientApplication, SerializableTokenCache
 from requests import RequestException
 
 from shared.accounts import Account, Outcome, Verdict
-from shared.clients.http import HttpAnswer, Throttled, Unavailable
+from shared.clients.answers import HttpAnswer, Throttled, Unavailable
 from shared.errors import SealError
 from shared.identity import token_caches
 from shared.identity.classification import classify, classify_empty_cache, classify_failure

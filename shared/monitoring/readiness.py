@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.clients.http import HttpClient, Unavailable, json_object
+from shared.clients.answers import Unavailable, json_object
+from shared.clients.http import HttpClient
 from shared.errors import StoreError
 from shared.monitoring.heartbeat import heartbeat
 from shared.monitoring.timer_schedule import longest_gap

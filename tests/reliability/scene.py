@@ -56,7 +56,7 @@ class Scene:
         made.wait = clock.wait
         made.tables = self.proxy.client()
         made.http = HttpClient(
-            ca_bundle=made.settings.ca_bundle, connect_seconds=SHORT_SECONDS, read_seconds=SHORT_SECONDS, clock=clock
+            ca_bundle=made.settings.ca_bundle, connect_seconds=SHORT_SECONDS, longest_seconds=SHORT_SECONDS, clock=clock
         )
         made.rate_limit = RateLimit(clock=lambda: clock().timestamp())
 
