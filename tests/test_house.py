@@ -66,7 +66,7 @@ ONLY_IN = {
 
 # What the desktop client takes from shared/: leaves, which need neither Azure's SDK nor the settings.
 DESKTOP_TAKES = {
-    *("shared.clients.graph", "shared.clients.http", "shared.error_codes", "shared.errors"),
+    *("shared.clients.answers", "shared.clients.graph", "shared.clients.http", "shared.error_codes", "shared.errors"),
     *("shared.settings_parsers", "shared.token_cache_schema"),
 }
 
