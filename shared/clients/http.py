@@ -29,7 +29,8 @@ from shared.clock import utc_now
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 8.0
-LONGEST_SECONDS = 20.0  # plus one last wait for data: still shorter than a lease (identity/access.py)
+LONGEST_SECONDS = 20.0  # after this no further wait for data begins
+LONGEST_REQUEST_SECONDS = LONGEST_SECONDS + READ_SECONDS  # after the name lookup; one more connect per further address
 _DEFAULT_RETRY_AFTER = 60.0
 _LONGEST_RETRY_AFTER = 3600.0
 _PART_BYTES = 64 * 1024
