@@ -65,15 +65,14 @@ class StorageTransport(RequestsTransport):  # type: ignore[misc] # azure-core na
             session.mount(scheme, _TimedAdapter(clock))
         super().__init__(session=session, connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)
 
-    def sleep(self, duration: float) -> None:
-        """Waits before the next attempt. A Retry-After may be long, and the SDK would wait for it whole: it looks at
-        its `timeout` afterwards only (azure-data-tables, `TablesRetryPolicy.send` in _policies.py)."""
-        super().sleep(min(duration, _LONGEST_PAUSE))
-
 
 class _TimedAdapter(HTTPAdapter):
     """Tells the clock about the service's answers. Those of a proxy in between have no request id of the service
-    ("Common REST API response headers")."""
+    ("Common REST API response headers").
+
+    It shortens a Retry-After. The SDK would wait for it whole, and looks at its `timeout` only afterwards
+    (azure-data-tables, `TablesRetryPolicy.send` in _policies.py).
+    """
 
     def __init__(self, clock: StorageClock) -> None:
         never = Retry(total=False, redirect=False, raise_on_status=False)  # the SDK's retry policy decides alone
@@ -86,6 +85,8 @@ class _TimedAdapter(HTTPAdapter):
         response = super().send(request, *args, **options)
         if "x-ms-request-id" in response.headers:
             self._clock.hear(response.headers.get("Date", ""), sent=sent, received=self._clock.seconds())
+        if response.headers.get("Retry-After") not in (None, "0", "1"):
+            response.headers["Retry-After"] = f"{_LONGEST_PAUSE:g}"
         return response
 
 

@@ -86,6 +86,8 @@ class Access:
             if leased is not None:
                 acquisition.send()
                 return self._settle(leased, acquisition.complete(), owner)
+            if known := acquisition.still_good():
+                return self._settle(account, known, owner)
             self._wait(seconds)
             account = self._read_again(account)
             if account.cache_version != version:
