@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
 
-_DATE_RESOLUTION = 1.0  # seconds: RFC 9110, 5.6.7
+_DATE_RESOLUTION = 2.0
+"""Seconds. The header counts whole ones (RFC 9110, 5.6.7), and a server may make its text once a second (ASP.NET Core,
+DateHeaderValueManager.cs; Node.js, `utcDate` in lib/internal/http.js)."""
 _DRIFT = 0.0005  # a clock that is kept right runs at most so much too fast or too slow: adjtimex(2), 500 ppm
 
 
@@ -54,8 +56,8 @@ class StorageClock:
     """The storage service's clock: a LeaseClock.
 
     It learns from the `Date` header of each answer, when the answer was made (RFC 9110, 6.6.1), and counts on by a
-    clock of this host. The two bounds are a second and a round trip apart after the first answer, and come closer with
-    others. Where answers contradict each other, the last one counts: somebody has set a clock, or another of the
+    clock of this host. The two bounds are two seconds and a round trip apart after the first answer, and come closer
+    with others. Where answers contradict each other, the last one counts: somebody has set a clock, or another of the
     service's machines answers. Before the first answer it is this host's wall clock.
 
     Args:

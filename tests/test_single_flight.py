@@ -379,6 +379,25 @@ def test_a_host_whose_clock_is_wrong_steals_no_lease_and_gives_none_away(
     assert (log["refresh_tokens_redeemed"], log["families_revoked"]) == (2, 0)
 
 
+@pytest.mark.parametrize("rotation", ["reusable", "strict"])
+def test_a_token_answer_that_is_lost_costs_the_sign_in_where_rotation_is_strict(
+    make_services: MakeServices, sample_tenant: SampleTenant, rotation: str
+) -> None:
+    """The tenant has redeemed the token, and we have the old one only. docs/reliability.md says so."""
+    sample_tenant.change_settings(access_token_lifetime=30, rotation=rotation)
+    app = make_services(REFRESH_TOKEN_ROTATION=rotation)
+    account = sign_in(app)
+    sample_tenant.add_fault("token", "truncated", times=1)
+    with pytest.raises(TryLater, match="unparsable"):
+        app.access.acquire_token(account)
+    if rotation == "strict":
+        with pytest.raises(SignInRequired):
+            app.access.acquire_token(stored(app, account))
+    else:
+        assert app.access.acquire_token(stored(app, account))
+    assert sample_tenant.log()["families_revoked"] == (1 if rotation == "strict" else 0)
+
+
 def test_me_reads_once_and_writes_nothing_in_the_steady_state(
     start_app: Callable[..., RunningApp], sample_tenant: SampleTenant
 ) -> None:

@@ -87,7 +87,7 @@ def test_a_call_with_all_its_retries_lasts_no_longer_than_is_said(each: float, m
     longest time of one attempt is that of its two time-outs."""
     assert CLIENT_OPTIONS["connection_timeout"] + CLIENT_OPTIONS["read_timeout"] == 11
     road = SlowRoad(each)
-    pipeline = Pipeline(transport=road, policies=[TablesRetryPolicy(**CLIENT_OPTIONS)])  # type: ignore[arg-type]
+    pipeline = Pipeline(transport=road, policies=[TablesRetryPolicy(**CLIENT_OPTIONS)])  # type: ignore[arg-type,no-untyped-call]
     with monkeypatch.context() as patched:
         patched.setattr(time, "time", lambda: road.now)
         with pytest.raises(AzureError):
