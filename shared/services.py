@@ -16,7 +16,7 @@ from shared.clients.graph import Graph
 from shared.clients.http import HttpClient
 from shared.clients.queues import Queues
 from shared.clients.storage import queue_service, table_service
-from shared.clock import utc_now
+from shared.clock import LeaseClock, StorageClock, utc_now
 from shared.identity import Identity
 from shared.identity.access import PATIENCE_SECONDS, Access
 from shared.identity.enrolment import Enrolment
@@ -35,7 +35,8 @@ class Services:
 
     Attributes:
         now: the time.
-        lease_clock: the time by which leases and claims are written and judged.
+        lease_clock: the time by which leases and claims are written and judged; the storage service's, if none is
+            given.
         wait: sleeps for so many seconds.
     """
 
@@ -44,6 +45,7 @@ class Services:
         settings: Settings,
         *,
         now: Callable[[], datetime] = utc_now,
+        lease_clock: LeaseClock | None = None,
         wait: Callable[[float], None] = time.sleep,
         store: AccountStore | None = None,
         tables: TableServiceClient | None = None,
@@ -53,7 +55,8 @@ class Services:
     ) -> None:
         self.settings = settings
         self.now = now
-        self.lease_clock = now
+        self.storage_clock = StorageClock()
+        self.lease_clock = lease_clock or self.storage_clock
         self.wait = wait
         given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit, "used_flows": used_flows}
         # A cached_property looks for its value here first.
@@ -82,7 +85,7 @@ class Services:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The storage account's table service."""
-        return table_service(self.settings)
+        return table_service(self.settings, self.storage_clock)
 
     @cached_property
     def queues(self) -> Queues:
@@ -113,7 +116,15 @@ class Services:
     def access(self) -> Access:
         """Tokens for people who are here."""
         patience = PATIENCE_SECONDS if self.settings.strict_rotation else ()
-        return Access(self.store, self.identity, self.lifecycle, now=self.now, wait=self.wait, patience=patience)
+        return Access(
+            self.store,
+            self.identity,
+            self.lifecycle,
+            now=self.now,
+            lease_clock=self.lease_clock,
+            wait=self.wait,
+            patience=patience,
+        )
 
     @cached_property
     def enrolment(self) -> Enrolment:

@@ -28,8 +28,8 @@ FUNCTIONS = {
 
 # Each room of shared/, and the rooms below it that it may use. The order is from the ground up: nothing looks upwards.
 ROOMS = {
-    "accounts": (),
     "clock": (),
+    "accounts": ("clock",),
     "errors": (),
     "telemetry": (),
     "error_codes": ("accounts",),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared import telemetry
-from shared.accounts import Account, Lease, Outcome, Verdict
+from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict
 from shared.errors import Conflict, StoreError
 from timer_worker import notifications
 from timer_worker.batch import Batch
@@ -21,7 +21,7 @@ from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_t
 
 _IN_FLIGHT_PER_THREAD = 2  # so threads have work while the next page is read
 _LEASES_AT_A_TIME = 64
-_LEASE = timedelta(seconds=60)
+_LEASE = SWEEP_LEASE
 GRACE = timedelta(seconds=5)  # beyond the tasks' limits, at which Graph calls end; then the tasks count as failed
 
 logger = logging.getLogger(__name__)

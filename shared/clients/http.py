@@ -14,7 +14,7 @@ from shared.clients.transfers import Request, Transfers
 from shared.clock import utc_now
 
 CONNECT_SECONDS = 5.0
-LONGEST_SECONDS = 20.0  # shorter than a lease (identity/access.py)
+LONGEST_SECONDS = 20.0  # with everything, also looking up the name: libcurl ends the transfer then
 _DEFAULT_RETRY_AFTER = 60.0
 _LONGEST_RETRY_AFTER = 3600.0
 
