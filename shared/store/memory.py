@@ -15,6 +15,7 @@ from shared.store.protocol import AccountPage, Headcount, SweepRecord, summary_o
 from shared.store.slots import Slot
 
 _ACCOUNTS_PER_PAGE = 100
+_NEVER_WRITTEN = {name: Slot(name, EPOCH) for name in all_slots()}
 
 
 class MemoryAccountStore:
@@ -95,7 +96,7 @@ class MemoryAccountStore:
     def slots(self) -> list[Slot]:
         """See AccountStore."""
         with self._lock:
-            return [self._slots.get(name, Slot(name, EPOCH)) for name in all_slots()]
+            return list((_NEVER_WRITTEN | self._slots).values())
 
     def lower_hint(self, slot: str, due_at: datetime) -> None:
         """See AccountStore."""
