@@ -2,9 +2,11 @@
 
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 
@@ -38,6 +40,8 @@ class Services:
         lease_clock: the time by which leases and claims are written and judged; the storage service's, if none is
             given.
         wait: sleeps for so many seconds.
+        closing: is set when the app ends: sweeps begin no further turn then, and give their slots back.
+        slot_runs: the slots that are being swept.
     """
 
     def __init__(
@@ -58,12 +62,18 @@ class Services:
         self.storage_clock = StorageClock()
         self.lease_clock = lease_clock or self.storage_clock
         self.wait = wait
+        self.closing = threading.Event()
+        self.slot_runs: set[Future[None]] = set()
         given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit, "used_flows": used_flows}
         # A cached_property looks for its value here first.
         vars(self).update({name: part for name, part in given.items() if part is not None})
 
     def close(self) -> None:
-        """Ends threads and connections. A Functions process never does; tests and tools do."""
+        """Ends sweeps, once the turns that began are saved, then threads and connections.
+
+        A Functions process never does; tests and tools do."""
+        self.closing.set()
+        futures.wait(self.slot_runs)
         made = vars(self)
         if "workers" in made:
             self.workers.shutdown()

@@ -5,7 +5,7 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -52,14 +52,24 @@ class SlotRun:
         progress: the state of the whole sweep.
         slot: the slot's name.
         grace: tasks that go on for longer than this after their limits count as failed.
+        is_held: is the slot still ours? When not, no further turn begins.
     """
 
-    def __init__(self, progress: Progress, slot: str, tasks: Sequence[Task], *, grace: timedelta = GRACE) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        slot: str,
+        tasks: Sequence[Task],
+        *,
+        grace: timedelta = GRACE,
+        is_held: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._progress = progress
         self._app = progress.app
         self._slot = slot
         self._tasks = tasks
         self._grace = grace
+        self._is_held = is_held
         self._events: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
         self._acquiring = 0
         self._running: dict[str, _Running] = {}
@@ -92,7 +102,7 @@ class SlotRun:
         for account in self._take_due():
             while self._acquiring + len(self._running) >= most:
                 self._handle_next_event()
-            if self._failure or self._progress.must_stop():
+            if self._failure or self._progress.must_stop() or not self._is_held():
                 break
             if not self._progress.is_skipped(account):
                 self._acquiring += 1
@@ -157,7 +167,7 @@ class SlotRun:
         """Runs in a worker thread. Always posts an event, even on failure; `run()` would otherwise block forever."""
         turn = None
         try:
-            if self._failure is None:
+            if self._failure is None and self._is_held():
                 turn = self._progress.take_turn(account)
         except Exception:  # a fault in one person's turn must not end the others'
             logger.exception("a person's turn failed in an unexpected way")

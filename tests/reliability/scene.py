@@ -43,7 +43,7 @@ class Scene:
         """Ben signs in and leaves. Only his slot is due today."""
         self.restart()
         for slot in self.direct.slots():
-            self.direct.set_hint(slot, self.app.clock() + timedelta(days=1))
+            self.direct.write_slot(replace(slot, next_due_at=self.app.clock() + timedelta(days=1)))
         self.browser = self.app.browser()
         self.browser.sign_in(BEN)
         self.before = self.account
