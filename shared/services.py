@@ -21,6 +21,7 @@ from shared.identity import Identity
 from shared.identity.access import PATIENCE_SECONDS, Access
 from shared.identity.enrolment import Enrolment
 from shared.identity.rate_limit import RateLimit
+from shared.identity.unsaved_tokens import UnsavedTokens
 from shared.monitoring.census import Census
 from shared.monitoring.readiness import Readiness, closed_to_operators, thread_shortage
 from shared.session import Sessions, UsedFlows
@@ -64,7 +65,7 @@ class Services:
         made = vars(self)
         if "workers" in made:
             self.workers.shutdown()
-        for name in ("readiness", "http", "tables", "queues"):
+        for name in ("unsaved_tokens", "readiness", "http", "tables", "queues"):
             if name in made:
                 made[name].close()
 
@@ -113,7 +114,20 @@ class Services:
     def access(self) -> Access:
         """Tokens for people who are here."""
         patience = PATIENCE_SECONDS if self.settings.strict_rotation else ()
-        return Access(self.store, self.identity, self.lifecycle, now=self.now, wait=self.wait, patience=patience)
+        return Access(
+            self.store,
+            self.identity,
+            self.lifecycle,
+            now=self.now,
+            wait=self.wait,
+            patience=patience,
+            unsaved=self.unsaved_tokens,
+        )
+
+    @cached_property
+    def unsaved_tokens(self) -> UnsavedTokens:
+        """Redeemed refresh tokens that are not stored yet."""
+        return UnsavedTokens(self.store, enabled=self.settings.strict_rotation)
 
     @cached_property
     def enrolment(self) -> Enrolment:

@@ -15,6 +15,7 @@ from shared.accounts.lifecycle import Lifecycle
 from shared.errors import Conflict, NotSignedIn, RowTooLarge, SignInRequired, StoreUnavailable, TryLater
 from shared.identity.confidential_client import Identity
 from shared.identity.results import Acquired
+from shared.identity.unsaved_tokens import UnsavedTokens
 from shared.store import AccountStore
 
 LEASE = timedelta(seconds=30)  # longer than one attempt at a token request takes: shared/clients/http.py
@@ -33,6 +34,7 @@ class Access:
         wait: sleeps for so many seconds.
         patience: waits in seconds before a failed save is tried again. Where a refresh token works only once, a new one
             that is not saved is lost.
+        unsaved: keeps redeemed tokens until they are stored; None keeps nothing.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Access:
         now: Callable[[], datetime],
         wait: Callable[[float], None],
         patience: Sequence[float] = (),
+        unsaved: UnsavedTokens | None = None,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -51,6 +54,7 @@ class Access:
         self._now = now
         self._wait = wait
         self._patience = patience
+        self._unsaved = unsaved or UnsavedTokens(store, enabled=False)
 
     def acquire_token(self, account: Account, *, claims: str = "") -> str:
         """Acquires an access token for the scopes that this person granted, and saves what changed.
@@ -77,7 +81,7 @@ class Access:
             if acquisition.prepare() is None:
                 return self._settle(account, acquisition.complete())
             leased = self._take_lease(account)
-            if leased is not None:
+            if leased is not None and not self._unsaved.save_kept(leased):
                 acquisition.send()
                 return self._settle(leased, acquisition.complete())
             self._wait(_WAIT_SECONDS)
@@ -130,7 +134,7 @@ class Access:
         ours: Account | None = after
         while ours is not None:
             try:
-                self._save_patiently(ours)
+                self._save_patiently(before, ours)
             except Conflict:
                 ours = rebased(after, before=before, known=self._read_again(before))
             except RowTooLarge as error:
@@ -142,15 +146,18 @@ class Access:
                 return
         logger.info("a newer token cache was saved meanwhile; ours is dropped")
 
-    def _save_patiently(self, account: Account) -> None:
-        for seconds in self._patience:
+    def _save_patiently(self, before: Account, account: Account) -> None:
+        self._unsaved.keep(before, account)
+        for seconds in (*self._patience, None):
             try:
                 self._store.save(account)
             except StoreUnavailable:
+                if seconds is None:
+                    raise
                 self._wait(seconds)
             else:
+                self._unsaved.forget(account)
                 return
-        self._store.save(account)
 
     def _touch(self, account: Account) -> None:
         try:
