@@ -54,7 +54,7 @@ class Access:
         self._now = now
         self._wait = wait
         self._patience = patience
-        self._unsaved = unsaved or UnsavedTokens(store, enabled=False)
+        self._unsaved = UnsavedTokens(store, enabled=False) if unsaved is None else unsaved
 
     def acquire_token(self, account: Account, *, claims: str = "") -> str:
         """Acquires an access token for the scopes that this person granted, and saves what changed.

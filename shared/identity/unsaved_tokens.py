@@ -60,8 +60,11 @@ class UnsavedTokens:
         self._kept: dict[str, _Kept] = {}
         self._started = False
         self._closed = threading.Event()
+        self._retrying = threading.Lock()
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many people's tokens are kept."""
         return len(self._kept)
 
     def keep(self, before: Account, after: Account) -> None:
@@ -102,17 +105,19 @@ class UnsavedTokens:
 
     def retry(self) -> None:
         """Tries once to save what was not stored soon. Ends at the first failure, and begins with another one then."""
-        for key, kept in list(self._kept.items()):
-            if self._clock() - kept.since < _RETRY_SECONDS and not self._closed.is_set():
-                continue
-            try:
-                self._save(kept)
-            except StoreError as error:
-                with self._lock:
-                    if self._kept.get(key) is kept:
-                        self._kept[key] = self._kept.pop(key)
-                logger.warning("%d redeemed tokens are not saved yet: %s", len(self._kept), error)
-                return
+        with self._retrying:
+            for key, kept in list(self._kept.items()):
+                if self._clock() - kept.since < _RETRY_SECONDS and not self._closed.is_set():
+                    continue
+                try:
+                    self._save(kept)
+                except Exception as error:  # whatever it is, this thread goes on with the others
+                    with self._lock:
+                        if self._kept.get(key) is kept:
+                            self._kept[key] = self._kept.pop(key)
+                    why = error if isinstance(error, StoreError) else type(error).__name__
+                    logger.warning("%d redeemed tokens are not saved yet: %s", self.count, why)
+                    return
 
     def close(self) -> None:
         """Ends the thread, and tries a last time."""
