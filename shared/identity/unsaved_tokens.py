@@ -111,13 +111,16 @@ class UnsavedTokens:
                     continue
                 try:
                     self._save(kept)
-                except Exception as error:  # whatever it is, this thread goes on with the others
-                    with self._lock:
-                        if self._kept.get(key) is kept:
-                            self._kept[key] = self._kept.pop(key)
-                    why = error if isinstance(error, StoreError) else type(error).__name__
-                    logger.warning("%d redeemed tokens are not saved yet: %s", self.count, why)
-                    return
+                except StoreError as error:
+                    logger.warning("%d redeemed tokens are not saved yet: %s", self.count, error)
+                except Exception:  # the thread goes on with the others
+                    logger.exception("a redeemed token could not be saved in an unexpected way")
+                else:
+                    continue
+                with self._lock:
+                    if self._kept.get(key) is kept:
+                        self._kept[key] = self._kept.pop(key)
+                return
 
     def close(self) -> None:
         """Ends the thread, and tries a last time."""
