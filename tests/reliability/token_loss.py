@@ -104,6 +104,9 @@ class NoQueues:
     def send(self, queue: str, text: str, **_: Any) -> None:
         """Drops a message."""
 
+    def close(self) -> None:
+        """Does nothing."""
+
 
 def main() -> None:
     """Prints what was redeemed and what was lost."""
