@@ -398,6 +398,25 @@ def test_a_token_answer_that_is_lost_costs_the_sign_in_where_rotation_is_strict(
     assert sample_tenant.log()["families_revoked"] == (1 if rotation == "strict" else 0)
 
 
+def test_whoever_waited_is_told_of_the_refusal_and_asks_nobody_again(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """The holder of the lease was refused, and has set the person aside."""
+    sample_tenant.change_settings(access_token_lifetime=30)
+    apps = two_apps(make_services)
+    account = sign_in(apps[0])
+    sample_tenant.change_person(ADA, state="revoked")
+    sample_tenant.change_settings(latency=0.4)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(apps[0].access.acquire_token, account)
+        wait_until(lambda: stored(apps[0], account).lease is not None, "the first request has the lease")
+        with pytest.raises(SignInRequired, match="50173"):
+            apps[1].access.acquire_token(stored(apps[1], account))
+        with pytest.raises(SignInRequired, match="50173"):
+            first.result()
+    assert sample_tenant.log()["refused"] == 1
+
+
 def test_me_reads_once_and_writes_nothing_in_the_steady_state(
     start_app: Callable[..., RunningApp], sample_tenant: SampleTenant
 ) -> None:

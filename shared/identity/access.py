@@ -67,21 +67,22 @@ class Access:
         Makes no storage call while the cached token is valid and the recorded activity is recent.
 
         Args:
-            account: as it was read for this request.
-            claims: the resource's claims challenge (JSON text). A cached token is not used then.
+            account: as it was read for this request; with claims, as it was read after the challenge.
+            claims: the resource's claims challenge (JSON text). The token that `account` holds is not used then, but a
+                newer one is, when another caller saves it while this one waits.
 
         Raises:
             SignInRequired, Misconfigured, Unreadable, TryLater: see errors.py.
             NotSignedIn: the row is gone.
             StoreUnavailable, RowTooLarge: what changed could not be saved.
         """
-        if account.state is State.NEEDS_SIGN_IN:
-            failure = account.failure
-            if failure is None:
-                raise SignInRequired("")
-            raise SignInRequired(failure.code, correlation_id=failure.correlation_id, claims=failure.claims)
         version, owner = account.cache_version, secrets.token_hex(8)
         for seconds in WAIT_SECONDS:
+            if account.state is State.NEEDS_SIGN_IN:
+                failure = account.failure
+                if failure is None:
+                    raise SignInRequired("")
+                raise SignInRequired(failure.code, correlation_id=failure.correlation_id, claims=failure.claims)
             acquisition = self._identity.acquisition(account, claims=claims)
             if acquisition.prepare() is None:
                 return self._settle(account, acquisition.complete(), owner)
@@ -94,7 +95,7 @@ class Access:
             self._wait(seconds)
             account = self._read_again(account)
             if account.cache_version != version:
-                claims = ""  # another caller has just redeemed: its token was issued after the challenge
+                claims = ""  # another caller has redeemed since the challenge, or was at it
         raise TryLater("busy")
 
     def _take_lease(self, account: Account, owner: str) -> Account | None:
