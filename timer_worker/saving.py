@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.accounts import Account, rebased
-from shared.errors import Conflict, RowRefused, RowTooLarge, StoreError, StoreUnavailable
+from shared.errors import Conflict, RowRefused, RowTooLarge, RowUnreadable, StoreError, StoreUnavailable
 from shared.services import Services
 from timer_worker.turn import Turn
 
@@ -63,6 +63,8 @@ def _save_on_top(turn: Turn, conflict: Conflict, app: Services) -> Account | Sto
         known = app.store.get(turn.after.account_id)
         ours = rebased(turn.after, before=turn.before, known=known)
         return conflict if ours is None else app.store.save(ours)
+    except RowUnreadable:  # somebody's hand; it stops nobody else
+        return conflict
     except StoreError as error:
         return error
 

@@ -5,7 +5,7 @@ trouble raises `StoreError`.
 """
 
 from shared.store.memory import MemoryAccountStore
-from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, Slot, SweepRecord
+from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, OddRow, Slot, SweepRecord
 from shared.store.tables import TableAccountStore
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "AccountSummary",
     "Headcount",
     "MemoryAccountStore",
+    "OddRow",
     "Slot",
     "SweepRecord",
     "TableAccountStore",
