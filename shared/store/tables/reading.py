@@ -31,6 +31,8 @@ def read(row: wire.Row) -> Account | OddRow:
         reason = "its keys are not those of its AccountId"
     except OddValue as error:
         reason = str(error)
+    # A key that UTF-8 can't hold couldn't be shown. Nothing can address it either.
+    slot, key = (each.encode(errors="replace").decode() for each in (slot, key))
     return OddRow(slot=slot, key=key, reason=reason, etag=etag)
 
 

@@ -78,6 +78,7 @@ class TableAccountStore:
             return None
         found = reading.read(row)
         if isinstance(found, OddRow):
+            reading.log(found)
             raise RowUnreadable(found.slot, found.key, found.reason, found.etag)
         if found.account_id != account_id:  # under its old key, from which it could not be moved
             raise StoreUnavailable("read account", None, "the row is not this account's")
