@@ -659,8 +659,14 @@ def test_a_row_copied_under_another_key_is_nobodys_turn(
     """Who can write to the table gives nobody a second turn."""
     (account,) = saved(table_store.save_many(people(1)))
     table = tables.get_table_client("Accounts")
-    table.create_entity(dict(table.get_entity("03", account.account_id)) | {"RowKey": "copy"})
+    row = dict(table.get_entity("03", account.account_id))
+    table.create_entity(row | {"RowKey": "copy"})
+    table.create_entity(row | {"PartitionKey": "04"})
     assert [each for page in table_store.due("03", NOW) for each in page] == [account]
+    assert [each for page in table_store.due("04", NOW) for each in page] == []
+    assert table_store.earliest_due("04", NOW + timedelta(hours=1)) is None
+    places = [(each.slot, each.key) for each in table_store.list_accounts(odd=True).odd]
+    assert places == [("03", "copy"), ("04", account.account_id)]
 
 
 # Rows of the first edition
