@@ -3,8 +3,8 @@
 import logging
 
 from shared.accounts import Account
-from shared.errors import Conflict
 from shared.services import Services
+from shared.store import OddRow
 from shared.sweep_queue import due_slots, queue_slots
 
 logger = logging.getLogger(__name__)
@@ -19,11 +19,22 @@ def remove_account(account_id: str, app: Services, *, by: Account) -> bool:
     Raises:
         StoreUnavailable.
     """
-    try:
-        removed = app.store.delete(account_id)
-    except Conflict:  # somebody else was faster
-        removed = False
+    removed = app.store.delete(account_id)
     logger.info("operator %s removed account %s: %s", by.account_id, account_id, removed)
+    return removed
+
+
+def remove_odd_row(row: OddRow, app: Services, *, by: Account) -> bool:
+    """Deletes a row that can't be read, if it is still as the operator saw it.
+
+    Returns:
+        Was there a row to delete?
+
+    Raises:
+        Conflict: it changed since, and may be read now. StoreUnavailable.
+    """
+    removed = app.store.delete_odd(row)
+    logger.info("operator %s removed the odd row %a: %s", by.account_id, f"{row.slot}/{row.key}", removed)
     return removed
 
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, astuple, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from operators.overview import Overview
+from operators.overview import ODD, Overview
 from operators.reasons import reason_of
-from shared.store import AccountPage, AccountSummary
+from shared.store import AccountPage, AccountSummary, OddRow
 
 _FORMULA = ("=", "+", "-", "@")
 _CONTROL = ("\t", "\r", "\n")
@@ -19,7 +19,8 @@ _CONTROL = ("\t", "\r", "\n")
 class AccountRow:
     """One account in both exports. The fields are the CSV's columns, in this order, and the JSON's keys.
 
-    Times are ISO 8601 in UTC; None when it never happened.
+    Times are ISO 8601 in UTC; None when it never happened. In the CSV file a row that can't be read has the state
+    `odd`, its place in `odd_row`, and why in `failure_reason`; the JSON document lists such rows by themselves.
     """
 
     account_id: str
@@ -27,9 +28,9 @@ class AccountRow:
     tenant_id: str
     source: str
     state: str
-    due_at: str
+    due_at: str | None
     overdue: bool
-    last_activity: str
+    last_activity: str | None
     last_swept_at: str | None
     failure_code: str | None
     failure_reason: str | None
@@ -37,6 +38,7 @@ class AccountRow:
     failure_count: int
     correlation_id: str | None
     notified_at: str | None
+    odd_row: str | None = None
 
     @classmethod
     def of(cls, account: AccountSummary, overdue_before: datetime) -> "AccountRow":
@@ -60,6 +62,28 @@ class AccountRow:
             notified_at=_iso(failure.notified_at if failure else None),
         )
 
+    @classmethod
+    def of_odd(cls, row: OddRow) -> "AccountRow":
+        """The row of a row that can't be read: nothing in it can be trusted but its place."""
+        return cls(
+            account_id="",
+            username="",
+            tenant_id="",
+            source="",
+            state=ODD,
+            due_at=None,
+            overdue=False,
+            last_activity=None,
+            last_swept_at=None,
+            failure_code=None,
+            failure_reason=row.reason,
+            failure_since=None,
+            failure_count=0,
+            correlation_id=None,
+            notified_at=None,
+            odd_row=f"{row.slot}/{row.key}",
+        )
+
 
 def as_document(shown: Overview, next_path: str) -> dict[str, Any]:
     """Everything that the page shows, as plain JSON values.
@@ -74,6 +98,7 @@ def as_document(shown: Overview, next_path: str) -> dict[str, Any]:
             "as_of": counted.at.isoformat(),
             "states": {state.value: count for state, count in counted.headcount.states.items()},
             "overdue": counted.headcount.overdue,
+            "odd": counted.headcount.odd,
         }
         if counted
         else None,
@@ -90,20 +115,22 @@ def as_document(shown: Overview, next_path: str) -> dict[str, Any]:
             for sweep in shown.sweeps
         ],
         "accounts": [asdict(AccountRow.of(each, shown.overdue_before)) for each in shown.page.accounts],
+        "odd_rows": [{"slot": each.slot, "key": each.key, "reason": each.reason} for each in shown.page.odd],
         "next": next_path or None,
     }
 
 
 def as_csv(page: AccountPage, overdue_before: datetime) -> str:
-    """A header row, then one row per account (RFC 4180).
+    """A header row, then one row per account, then one per row that can't be read (RFC 4180).
 
     A cell that a spreadsheet would run gets an apostrophe in front (OWASP, "CSV Injection").
     """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow([field.name for field in fields(AccountRow)])
-    for account in page.accounts:
-        cells = ["" if value is None else str(value) for value in astuple(AccountRow.of(account, overdue_before))]
+    rows = [AccountRow.of(each, overdue_before) for each in page.accounts] + [*map(AccountRow.of_odd, page.odd)]
+    for row in rows:
+        cells = ["" if value is None else str(value) for value in astuple(row)]
         writer.writerow([f"'{cell}" if is_formula(cell) else cell for cell in cells])
     return text.getvalue()
 

@@ -14,7 +14,7 @@ from shared.services import Services
 from shared.store import AccountPage, AccountSummary, SweepRecord
 from shared.web.requests import text_of
 
-OVERDUE = "overdue"
+OVERDUE, ODD = "overdue", "odd"
 SWEEPS = 50
 _MOST = 1000
 
@@ -24,7 +24,7 @@ class Choice:
     """Which accounts to list.
 
     Attributes:
-        show: a state, `overdue`, or "" for all accounts.
+        show: a state, `overdue`, `odd` (rows that can't be read), or "" for everything.
         search: the beginning of a username, or "".
         cursor: where the list goes on (AccountPage.cursor); "" is its beginning.
         most: about how many accounts a page has.
@@ -39,8 +39,8 @@ class Choice:
     def of(cls, query: Mapping[str, str], *, most: int) -> "Choice":
         """Reads a query or a form; `most` is for one without `top`. Raises BadRequest."""
         show = text_of(query, "show", longest=20)
-        if show and show != OVERDUE and show not in list(State):
-            raise BadRequest(f"show must be {OVERDUE}, {', '.join(State)}, or nothing.")
+        if show and show not in (OVERDUE, ODD, *State):
+            raise BadRequest(f"show must be {', '.join((OVERDUE, ODD, *State))}, or nothing.")
         top = text_of(query, "top", longest=4) or str(most)
         if not top.isdecimal() or not 1 <= int(top) <= _MOST:
             raise BadRequest(f"top must be a number from 1 to {_MOST}.")
@@ -81,12 +81,13 @@ class Overview:
 
 def list_accounts(choice: Choice, app: Services) -> AccountPage:
     """Reads one page of the list. Raises BadRequest, StoreUnavailable."""
-    state = State(choice.show) if choice.show not in ("", OVERDUE) else None
+    state = State(choice.show) if choice.show not in ("", OVERDUE, ODD) else None
     try:
         return app.store.list_accounts(
             state=state,
             username=choice.search,
             due_before=overdue_before(app) if choice.show == OVERDUE else None,
+            odd=choice.show == ODD,
             cursor=choice.cursor,
             most=choice.most,
         )

@@ -3,13 +3,16 @@
 All need ADMIN_ROLE and a tenant of OPERATOR_TENANTS; a bearer token needs OPERATOR_SCOPE too.
 """
 
+import re
+
 import azure.functions as func
 
 from operators import charts, commands, exports
 from operators.overview import Choice, list_accounts, load_overview, overdue_before
 from operators.reasons import reason_of
-from shared.errors import BadRequest
+from shared.errors import BadRequest, Conflict
 from shared.services import services
+from shared.store import OddRow
 from shared.web import responses
 from shared.web.error_handler import handle_errors
 from shared.web.pages import signed_in_page
@@ -24,6 +27,7 @@ from shared.web.requests import (
 
 _PAGE = 25
 _EXPORT = 500
+_ETAG = re.compile(r'(W/)?"[\x21\x23-\x7e]+"')  # RFC 9110, 8.8.3; it becomes a header
 
 blueprint = func.Blueprint()
 
@@ -82,17 +86,25 @@ def accounts_csv(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("accounts/remove", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @handle_errors
 def accounts_remove(req: func.HttpRequest) -> func.HttpResponse:
-    """Removes one account. Leads back to the list, filtered as before."""
+    """Removes one account; or, by its keys and its ETag, one row that can't be read. Leads back to the list, filtered
+    as before."""
     app = services()
     refuse_other_sites(req, app.settings.base_url)
     _, operator_account = require_operator(req, app)
     form = form_of(req)
-    account_id = text_of(form, "account_id", longest=2000)
-    if not account_id:
-        raise BadRequest("Say which account to remove.")
-    removed = commands.remove_account(account_id, app, by=operator_account)
     choice = Choice.of(form, most=_PAGE)
-    return responses.redirect(choice.path(notice="removed" if removed else "gone"))
+    account_id, etag = text_of(form, "account_id", longest=2000), text_of(form, "etag", longest=200)
+    if account_id:
+        removed = commands.remove_account(account_id, app, by=operator_account)
+        return responses.redirect(choice.path(notice="removed" if removed else "gone"))
+    if not _ETAG.fullmatch(etag):
+        raise BadRequest("Say which account to remove.")
+    slot, key = text_of(form, "slot", longest=2000), text_of(form, "key", longest=2000)
+    try:
+        removed = commands.remove_odd_row(OddRow(slot=slot, key=key, reason="", etag=etag), app, by=operator_account)
+    except Conflict:
+        return responses.redirect(choice.path(notice="row-changed"))
+    return responses.redirect(choice.path(notice="row-removed" if removed else "row-gone"))
 
 
 @blueprint.function_name("accounts_sweep")

@@ -6,8 +6,9 @@ UnderstudyError                 never raised itself
 ├── StoreError                  never raised itself
 │   ├── StoreUnavailable        the storage can't be reached, refuses us, or is busy
 │   ├── Conflict                the row changed, appeared or vanished since it was read
-│   └── RowRefused              the storage will never take this row as it is; what is stored stays
-│       └── RowTooLarge         because an account doesn't fit into a row
+│   ├── RowRefused              the storage will never take this row as it is; what is stored stays
+│   │   └── RowTooLarge         because an account doesn't fit into a row
+│   └── RowUnreadable           a stored row can't be read as an account
 ├── TokenError                  never raised itself: why no access token could be had
 │   ├── SignInRequired          the person must sign in again, some of them after their administrator has helped
 │   ├── Misconfigured           only whoever runs this app can help
@@ -119,6 +120,24 @@ class RowTooLarge(RowRefused):
         self.part = part
         self.size = size
         self.limit = limit
+
+
+class RowUnreadable(StoreError):
+    """A stored row can't be read as the account that was asked for: somebody wrote it by hand, or another version did.
+    A sign-in replaces it, a sign-out removes it, and no sweep acts for it.
+
+    Attributes:
+        slot, key: of the row.
+        reason: which property is odd; never a value of the row.
+        etag: the row's. A write or deletion that names it takes the row's place.
+    """
+
+    def __init__(self, slot: str, key: str, reason: str, etag: str) -> None:
+        super().__init__(f"the row {slot}/{key} can't be read: {reason}")
+        self.slot = slot
+        self.key = key
+        self.reason = reason
+        self.etag = etag
 
 
 class TokenError(UnderstudyError):

@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from shared.accounts import Account
-from shared.errors import BadRequest, Conflict, Forbidden, SignInFailed
+from shared.errors import BadRequest, Conflict, Forbidden, RowUnreadable, SignInFailed
 from shared.identity.sign_in_link import opened_challenge
 from shared.services import Services
 from shared.session import Cookie, Session
@@ -110,22 +109,30 @@ def finish(flow: Mapping[str, Any], query: Mapping[str, str], app: Services) -> 
 def sign_out(session: Session, app: Services, *, keep_background_work: bool) -> None:
     """Ends every session of this person. Deletes their row too, unless they keep the background work.
 
+    A row that can't be read is deleted in either case: nothing is done for it, and nothing else ends the sessions.
     Does nothing for a session that has ended already.
+
+    Each write names the ETag that was read, and the row is read again when that moved: so nothing that is held up on
+    its way to the storage ends or deletes a later sign-in.
 
     Raises:
         StoreError: it may be done or not.
     """
-    known: Account | None = app.store.get(session.account_id)
-    if known is None or known.session_generation != session.generation:
-        return
-    if not keep_background_work:
-        with contextlib.suppress(Conflict):  # another tab was faster: the row is gone
-            app.store.delete(known.account_id)
-        return
-    while known is not None:
+    while True:
         try:
-            app.store.save(replace(known, session_generation=secrets.token_urlsafe(16)))
-        except Conflict:
-            known = app.store.get(known.account_id)
+            known = app.store.get(session.account_id)
+            if known is None or known.session_generation != session.generation:
+                return
+            if keep_background_work:
+                app.store.save(replace(known, session_generation=secrets.token_urlsafe(16)))
+            else:
+                app.store.delete(known.account_id, etag=known.etag)
+        except RowUnreadable as odd:
+            logger.warning("a sign-out deletes what was stored: %s", odd)
+            with contextlib.suppress(Conflict):
+                app.store.delete(session.account_id, etag=odd.etag)
+                return
+        except Conflict:  # it changed since it was read
+            continue
         else:
             return

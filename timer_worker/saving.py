@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shared.accounts import Account
-from shared.errors import Conflict, RowRefused, RowTooLarge, StoreError, StoreUnavailable
+from shared.errors import Conflict, RowRefused, RowTooLarge, RowUnreadable, StoreError, StoreUnavailable
 from shared.services import Services
 from shared.store.merge import save_merged
 from timer_worker.turn import Turn
@@ -66,6 +66,8 @@ def _settle(turn: Turn, result: Account | StoreError, app: Services) -> Account 
             raise result
     except RowTooLarge as error:
         result = _save_without_cache(turn, error, app)
+    except RowUnreadable:  # somebody's hand; it stops nobody else
+        result = Conflict(turn.after.account_id)
     except StoreError as error:
         result = error
     if isinstance(result, RowRefused):

@@ -1,12 +1,11 @@
 """Reads the caller's profile from Microsoft Graph, and ends their background work."""
 
-import contextlib
 import logging
 from typing import Any
 
 from shared.accounts import Account
 from shared.clients.graph import answer_challenge
-from shared.errors import Conflict, GraphError, SignInRequired
+from shared.errors import GraphError, SignInRequired
 from shared.identity import Caller
 from shared.services import Services
 from web_api.interaction import interaction_refusal
@@ -45,9 +44,8 @@ def read_profile(caller: Caller, app: Services) -> dict[str, Any]:
 
 def withdraw(caller: Caller, app: Services) -> None:
     """Deletes the caller's row, and with it their tokens, sessions and background work. Raises StoreUnavailable."""
-    with contextlib.suppress(Conflict):  # another call of theirs was faster: the row is gone
-        if app.store.delete(caller.person.account_id):
-            logger.info("a person withdrew by the API")
+    if app.store.delete(caller.person.account_id):
+        logger.info("a person withdrew by the API")
 
 
 def _background(account: Account | None) -> dict[str, Any]:

@@ -1,16 +1,20 @@
 """Saves accounts after a sign-in or an on-behalf-of exchange: the row first, then the slot's hint."""
 
+import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from shared.accounts import Account, Source
 from shared.accounts.lifecycle import Lifecycle
-from shared.errors import Conflict, StoreUnavailable
+from shared.errors import Conflict, RowUnreadable, StoreUnavailable
 from shared.identity.results import SignedIn
 from shared.sealing import KeyRing
 from shared.store import AccountStore
 
 _TRIES = 5
+
+logger = logging.getLogger(__name__)
 
 
 class Enrolment:
@@ -29,15 +33,16 @@ class Enrolment:
         self._now = now
 
     def save_sign_in(self, signed_in: SignedIn) -> Account:
-        """Saves the account of a person who signed in. A stored token cache is replaced.
+        """Saves the account of a person who signed in. A stored token cache is replaced, and a whole row that can't be
+        read: their sessions end, and the tasks' state is lost with it.
 
         Raises:
             StoreUnavailable, RowTooLarge.
         """
         for _ in range(_TRIES):
-            known = self._store.get(signed_in.person.account_id)
+            known, odd = self._read(signed_in.person.account_id)
             try:
-                return self._save(known, signed_in, Source.SIGN_IN)
+                return self._save(known, signed_in, Source.SIGN_IN, instead_of=odd)
             except Conflict:
                 continue
         raise _kept_changing()
@@ -46,7 +51,8 @@ class Enrolment:
         """Saves the account after an on-behalf-of exchange, unless the row got a newer token cache meanwhile.
 
         Args:
-            before: the row as it was read before the exchange; None when there was none.
+            before: the row as it was read before the exchange; None when there was none, or one that can't be read,
+                which is replaced.
 
         Returns:
             The account as it is stored now. None when the row vanished meanwhile: it is not written again.
@@ -54,17 +60,26 @@ class Enrolment:
         Raises:
             StoreUnavailable, RowTooLarge.
         """
-        known = before
+        known, odd = before, None
         for _ in range(_TRIES):
             try:
-                return self._save(known, signed_in, Source.ON_BEHALF_OF)
+                return self._save(known, signed_in, Source.ON_BEHALF_OF, instead_of=odd)
             except Conflict:
-                known = self._store.get(signed_in.person.account_id)
-            if known is None or known.cache_version != (before.cache_version if before else 0):
+                known, odd = self._read(signed_in.person.account_id)
+            if odd is None and (known is None or known.cache_version != (before.cache_version if before else 0)):
                 return known
         raise _kept_changing()
 
-    def _save(self, known: Account | None, signed_in: SignedIn, source: Source) -> Account:
+    def _read(self, account_id: str) -> tuple[Account | None, RowUnreadable | None]:
+        """The stored account, or what is there that can't be read."""
+        try:
+            return self._store.get(account_id), None
+        except RowUnreadable as error:
+            return None, error
+
+    def _save(
+        self, known: Account | None, signed_in: SignedIn, source: Source, *, instead_of: RowUnreadable | None = None
+    ) -> Account:
         account = self._lifecycle.enrol(
             known,
             signed_in.person,
@@ -74,6 +89,9 @@ class Enrolment:
             now=self._now(),
             source=source,
         )
+        if instead_of is not None:
+            logger.warning("a sign-in replaces what was stored: %s", instead_of)
+            account = replace(account, etag=instead_of.etag)
         saved = self._store.save(account)
         self._store.lower_hint(saved.slot, saved.due_at)
         return saved

@@ -5,7 +5,7 @@ trouble raises `StoreError`.
 """
 
 from shared.store.memory import MemoryAccountStore
-from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, SweepRecord
+from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, OddRow, SweepRecord
 from shared.store.slots import Slot
 from shared.store.tables import TableAccountStore
 
@@ -15,6 +15,7 @@ __all__ = [
     "AccountSummary",
     "Headcount",
     "MemoryAccountStore",
+    "OddRow",
     "Slot",
     "SweepRecord",
     "TableAccountStore",

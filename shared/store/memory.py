@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from shared.accounts import EPOCH, Account, State, all_slots
-from shared.errors import Conflict, StoreError
+from shared.accounts import EPOCH, Account, State, all_slots, slot_of
+from shared.errors import Conflict, RowUnreadable, StoreError
 from shared.store.checks import json_text, mended
-from shared.store.protocol import AccountPage, Headcount, SweepRecord, summary_of
+from shared.store.protocol import AccountPage, Headcount, OddRow, SweepRecord, summary_of
 from shared.store.slots import Slot
 
 _ACCOUNTS_PER_PAGE = 100
@@ -25,13 +25,23 @@ class MemoryAccountStore:
         self._lock = threading.RLock()
         self._versions = itertools.count(1)
         self._accounts: dict[str, Account] = {}
+        self._odd: dict[str, OddRow] = {}
         self._slots: dict[str, Slot] = {}
         self._sweeps: list[SweepRecord] = []
 
     def get(self, account_id: str) -> Account | None:
         """See AccountStore."""
         with self._lock:
+            odd = self._odd.get(account_id)
+            if odd is not None:
+                raise RowUnreadable(odd.slot, odd.key, odd.reason, odd.etag)
             return self._accounts.get(account_id)
+
+    def spoil(self, account_id: str, reason: str) -> None:
+        """Makes the account's row one that can't be read, as somebody's hand would in a table."""
+        with self._lock:
+            self._accounts.pop(account_id, None)
+            self._odd[account_id] = OddRow(slot=slot_of(account_id), key=account_id, reason=reason, etag=self._etag())
 
     def save(self, account: Account) -> Account:
         """See AccountStore."""
@@ -41,6 +51,7 @@ class MemoryAccountStore:
         with self._lock:
             self._expect(account)
             saved = replace(account, task_state=task_state, extra=extra, etag=self._etag())
+            self._odd.pop(account.account_id, None)
             self._accounts[account.account_id] = saved
             return saved
 
@@ -72,13 +83,18 @@ class MemoryAccountStore:
     def delete(self, account_id: str, *, etag: str | None = None) -> bool:
         """See AccountStore."""
         with self._lock:
-            known = self._accounts.get(account_id)
+            known = self._accounts.get(account_id) or self._odd.get(account_id)
             if known is None:
                 return False
             if etag is not None and etag != known.etag:
                 raise Conflict(account_id)
-            del self._accounts[account_id]
+            self._accounts.pop(account_id, None)
+            self._odd.pop(account_id, None)
             return True
+
+    def delete_odd(self, row: OddRow) -> bool:
+        """See AccountStore."""
+        return self.delete(row.key, etag=row.etag)
 
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
         """See AccountStore."""
@@ -129,22 +145,27 @@ class MemoryAccountStore:
         state: State | None = None,
         username: str = "",
         due_before: datetime | None = None,
+        odd: bool = False,
         cursor: str = "",
         most: int = 50,
     ) -> AccountPage:
         """See AccountStore."""
         with self._lock:
             known = sorted(self._accounts.values(), key=lambda each: (each.slot, each.account_id))
+            spoilt = list(self._odd.values())
         found = [
             summary_of(each)
             for each in known
             if state in (None, each.state)
             and each.username.casefold().startswith(username.casefold())
             and (due_before is None or each.due_at < due_before)
+            and not odd
         ]
         start = int(cursor or 0)
         end = start + most
-        return AccountPage(tuple(found[start:end]), str(end) if end < len(found) else "")
+        everything = state is None and not username and due_before is None
+        rows = tuple(spoilt) if everything and not start else ()
+        return AccountPage(tuple(found[start:end]), str(end) if end < len(found) else "", rows)
 
     def count_accounts(self, overdue_before: datetime) -> Headcount:
         """See AccountStore."""
@@ -152,10 +173,10 @@ class MemoryAccountStore:
             known = list(self._accounts.values())
         states = Counter(each.state for each in known)
         overdue = sum(each.due_at < overdue_before for each in known)
-        return Headcount({each: states[each] for each in State}, overdue)
+        return Headcount({each: states[each] for each in State}, overdue, len(self._odd))
 
     def _expect(self, account: Account) -> None:
-        known = self._accounts.get(account.account_id)
+        known = self._accounts.get(account.account_id) or self._odd.get(account.account_id)
         if (known.etag if known else None) != account.etag:
             raise Conflict(account.account_id)
 

@@ -87,16 +87,33 @@ def summary_of(account: Account) -> AccountSummary:
     return AccountSummary(**{each.name: getattr(account, each.name) for each in fields(AccountSummary)})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OddRow:
+    """A row that can't be read as an account: somebody wrote it by hand, or another version did. No sweep acts for it.
+
+    Attributes:
+        slot, key: where it is. Both may be anything.
+        reason: which property is odd; never a value of the row.
+    """
+
+    slot: str
+    key: str
+    reason: str
+    etag: str
+
+
 @dataclass(frozen=True, slots=True)
 class AccountPage:
     """Some accounts of a list.
 
     Attributes:
         cursor: where the list goes on; "" at its end.
+        odd: rows of the same part of the list that can't be read.
     """
 
     accounts: tuple[AccountSummary, ...]
     cursor: str
+    odd: tuple[OddRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +123,12 @@ class Headcount:
     Attributes:
         states: accounts by state; every state is there.
         overdue: of all of them, those who were due before the time asked about.
+        odd: rows that can't be read. They are in no other number.
     """
 
     states: dict[State, int]
     overdue: int
+    odd: int = 0
 
 
 class AccountStore(Protocol):
@@ -119,7 +138,11 @@ class AccountStore(Protocol):
     """
 
     def get(self, account_id: str) -> Account | None:
-        """Returns the account, or None when there is none."""
+        """Returns the account, or None when there is none.
+
+        Raises:
+            RowUnreadable: there is a row, and it can't be read.
+        """
         ...
 
     def save(self, account: Account) -> Account:
@@ -146,17 +169,33 @@ class AccountStore(Protocol):
         ...
 
     def delete(self, account_id: str, *, etag: str | None = None) -> bool:
-        """Removes the row (if it is still as `etag` says); returns False when there is none. True when an answer was
-        lost and the row is gone now. Raises Conflict."""
+        """Removes the account's row, one that can't be read too. Returns False when there is none. True when an answer
+        was lost and the row is gone now.
+
+        With `etag`, the row goes only if it is still as that says. Without, it is read first and deleted as it was
+        read, and again when it changed meanwhile; but not a row that was made anew. So no deletion that is held up on
+        its way removes what was written after it.
+
+        Raises:
+            Conflict: the row is not as `etag` says.
+        """
+        ...
+
+    def delete_odd(self, row: OddRow) -> bool:
+        """Removes a row of a list that can't be read, if it is still as it was read. Returns False when there is none.
+
+        Raises:
+            Conflict: it changed since.
+        """
         ...
 
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
-        """Yields pages of the accounts in `slot` that are due."""
+        """Yields pages of the accounts in `slot` that are due. Rows that can't be read are logged and left out."""
         ...
 
     def earliest_due(self, slot: str, before: datetime) -> datetime | None:
-        """Returns the smallest due time in `slot` that lies before `before`. Rows that `due` leaves out because they
-        make no sense don't count."""
+        """Returns the smallest due time in `slot` that lies before `before`. Rows that can't be read don't count:
+        they are put off until the slot is swept for somebody else."""
         ...
 
     def slots(self) -> list[Slot]:
@@ -186,11 +225,13 @@ class AccountStore(Protocol):
         state: State | None = None,
         username: str = "",
         due_before: datetime | None = None,
+        odd: bool = False,
         cursor: str = "",
         most: int = 50,
     ) -> AccountPage:
         """Returns accounts in no order that means anything: all, or those in one state, whose username begins with
-        `username` (any case), who were due before a time.
+        `username` (any case), who were due before a time. Odd rows are in the list of all, and with `odd` they are the
+        only ones; a list by state, username or time has those that the storage finds by it.
 
         A page has about `most` of them, and may have fewer, or none, before the end: it is a scan, cut into requests.
 
@@ -200,5 +241,5 @@ class AccountStore(Protocol):
         ...
 
     def count_accounts(self, overdue_before: datetime) -> Headcount:
-        """Counts everybody. It may be a scan: not for every request."""
+        """Counts everybody, and rows that can't be read. It may be a scan: not for every request."""
         ...

@@ -81,6 +81,21 @@ def _accounts_without_a_heartbeat(app: RunningApp, person: Person) -> None:
     person.go("/accounts?show=overdue")
 
 
+def _accounts_with_odd_rows(app: RunningApp, person: Person) -> None:
+    person.sign_in(ADA)
+    app.browser().sign_in(BEN)
+    spoil(app, BEN)
+    table = app.services.tables.get_table_client("Accounts")
+    table.create_entity({"PartitionKey": "written by hand", "RowKey": "k" * 200, "DueAt": "tomorrow"})
+    person.go("/accounts")
+
+
+def _row_unreadable(app: RunningApp, person: Person) -> None:
+    person.sign_in(BEN)
+    spoil(app, BEN)
+    person.go("/me")
+
+
 def _declined(app: RunningApp, person: Person) -> None:
     person.begin_sign_in()
     person.page.get_by_role("button", name=BEN).click()
@@ -143,6 +158,8 @@ PAGES: Mapping[str, Exhibit] = {
     "accounts": Exhibit(_accounts, OPERATOR),
     "accounts-nobody": Exhibit(_accounts_without_anybody, OPERATOR),
     "accounts-no-heartbeat": Exhibit(_accounts_without_a_heartbeat, OPERATOR),
+    "accounts-odd-rows": Exhibit(_accounts_with_odd_rows, OPERATOR),
+    "problem-row-unreadable": Exhibit(_row_unreadable),
     "problem-declined": Exhibit(_declined),
     "problem-administrator": Exhibit(_needs_administrator),
     "problem-foreign-tenant": Exhibit(_foreign_tenant, {"ALLOWED_TENANTS": "00000000-0000-0000-0000-000000000001"}),
@@ -153,6 +170,13 @@ PAGES: Mapping[str, Exhibit] = {
     "problem-not-an-operator": Exhibit(_not_an_operator, OPERATOR),
     "problem-sign-out": Exhibit(_sign_out_unfinished),
 }
+
+
+def spoil(app: RunningApp, username: str) -> None:
+    """Makes a person's row one that can't be read."""
+    account = _account(app, username)
+    keys = {"PartitionKey": account.slot, "RowKey": account.account_id}
+    app.services.tables.get_table_client("Accounts").update_entity(keys | {"TaskState": "[1]"})
 
 
 def populate(app: RunningApp, people: int = 60) -> None:

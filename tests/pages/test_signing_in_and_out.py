@@ -5,6 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import expect
 
 from tests.failing_store import failing_store
+from tests.pages.gallery import PAGES
 from tests.pages.person import Person
 from tests.running_app import RunningApp
 
@@ -233,6 +234,23 @@ def test_everything_can_be_done_with_the_keyboard(app: RunningApp, person: Perso
     page.keyboard.press("Enter")
     expect(page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
     assert app.accounts() == []
+
+
+def test_an_odd_row_is_removed_with_the_keyboard(
+    start_app: Callable[..., RunningApp], open_browser: Callable[[RunningApp], Person]
+) -> None:
+    """An operator opens its disclosure, presses the button, and is told what happened."""
+    exhibit = PAGES["accounts-odd-rows"]
+    app = start_app(**exhibit.settings)
+    operator = open_browser(app)
+    exhibit.visit(app, operator)
+    page = operator.go("/accounts?show=odd")
+    press_until(operator, "Remove…")
+    page.keyboard.press("Enter")
+    press_until(operator, "Delete this row")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_contain_text("Removed.")
+    assert len(app.services.store.list_accounts(odd=True).odd) == 1
 
 
 def focused(person: Person) -> str:

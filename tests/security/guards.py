@@ -106,8 +106,13 @@ GUARDS = (
     ),
     Guard(
         "a row speaks of its own account only",
-        "shared/store/tables/store.py",
-        (("if account.account_id != account_id:", "if not account.account_id:"),),
+        "shared/store/tables/reading.py",
+        (
+            (
+                "slot == account.slot and key in (row_key(account.account_id), first_key(account.account_id))",
+                "account.account_id",
+            ),
+        ),
         "test_stolen_table.py::test_somebodys_row_under_another_key_lets_nobody_in",
     ),
     Guard(

@@ -4,7 +4,7 @@ import pytest
 from azure.data.tables import TableClient, UpdateMode
 
 from shared.accounts import State, slot_of
-from shared.errors import SealError, StoreUnavailable
+from shared.errors import RowUnreadable, SealError
 from shared.sealing import KeyRing, new_key
 from shared.store.tables.rows import row_key
 from tests.running_app import RunningApp
@@ -75,7 +75,7 @@ def test_somebodys_row_under_another_key_lets_nobody_in(two: RunningApp) -> None
     mine = {name: ben_row[name] for name in ("PartitionKey", "RowKey", "SessionGeneration")}
     table(two).upsert_entity(ada_row | mine, mode=UpdateMode.REPLACE)
     answer = ben.get("/me", Accept="application/json")
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.json()["code"]) == (401, "row_unreadable")
     assert ADA not in answer.text
 
 
@@ -85,7 +85,7 @@ def test_row_that_says_another_account_is_refused_by_the_store(two: RunningApp) 
     assert ada is not None
     row = row_of(two, ADA) | {"PartitionKey": slot_of("somebody.else"), "RowKey": row_key("somebody.else")}
     table(two).create_entity(row)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(RowUnreadable, match="its keys are not those of its AccountId"):
         two.services.store.get("somebody.else")
 
 

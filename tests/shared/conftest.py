@@ -1,11 +1,12 @@
 """Fixtures of the tests of shared/."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from azure.data.tables import TableServiceClient
+from azure.data.tables import TableServiceClient, UpdateMode
 
 from localdev.azurite import Azurite
+from shared.accounts import slot_of
 from shared.store import AccountStore, MemoryAccountStore, TableAccountStore
 from tests.service_storage import ServiceShapedStorage
 
@@ -33,3 +34,17 @@ def store(request: pytest.FixtureRequest) -> AccountStore:
         return TableAccountStore(request.getfixturevalue("tables"))
     found: AccountStore = request.getfixturevalue("table_store")
     return found
+
+
+@pytest.fixture
+def spoil(request: pytest.FixtureRequest, store: AccountStore) -> Callable[[str], None]:
+    """Makes an account's row odd, as somebody's hand would: `spoil(account_id)`."""
+    if isinstance(store, MemoryAccountStore):
+        return lambda account_id: store.spoil(account_id, "State is not a state")
+    table = request.getfixturevalue("tables").get_table_client("Accounts")
+
+    def write(account_id: str) -> None:
+        row = {"PartitionKey": slot_of(account_id), "RowKey": account_id, "State": "half-asleep"}
+        table.update_entity(row, mode=UpdateMode.MERGE)
+
+    return write

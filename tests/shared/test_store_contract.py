@@ -1,13 +1,14 @@
 """What every account store promises: the same tests for the one in memory and the one on real Azurite."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.accounts import MOST_JSON_BYTES, Account, Failure, Lease, State, slot_of
-from shared.errors import Conflict, RowRefused, RowTooLarge, StoreError
+from shared.errors import Conflict, RowRefused, RowTooLarge, RowUnreadable, StoreError
 from shared.store import AccountStore, Slot, SweepRecord
 from shared.store.slots import CLAIM
 from tests.shared.store_accounts import NOW, an_account
@@ -120,6 +121,54 @@ def test_delete_with_a_stale_etag_conflicts(store: AccountStore) -> None:
     with pytest.raises(Conflict):
         store.delete("oid.tid", etag=saved.etag)
     assert store.get("oid.tid") is not None
+
+
+def test_an_odd_row_is_named_and_left_out(store: AccountStore, spoil: Callable[[str], None]) -> None:
+    """Reading it raises with the reason; turns, the slot's next time and lists of people do without it."""
+    people = in_one_slot(2)
+    good, odd = (store.save(replace(each, due_at=NOW)) for each in people)
+    spoil(odd.account_id)
+    with pytest.raises(RowUnreadable) as raised:
+        store.get(odd.account_id)
+    found = raised.value
+    assert (found.slot, found.key, found.reason) == (odd.slot, odd.account_id, "State is not a state")
+    assert [each for page in store.due(odd.slot, NOW) for each in page] == [good]
+    store.touch(replace(good, due_at=NOW + timedelta(hours=1)))
+    assert store.earliest_due(odd.slot, NOW + timedelta(hours=2)) == NOW + timedelta(hours=1)
+    for only_odd, accounts in ((False, [good.account_id]), (True, [])):
+        page = store.list_accounts(odd=only_odd)
+        assert [each.account_id for each in page.accounts] == accounts
+        assert [(each.slot, each.key, each.reason, each.etag) for each in page.odd] == [
+            (found.slot, found.key, found.reason, found.etag)
+        ]
+    counted = store.count_accounts(NOW)
+    assert (sum(counted.states.values()), counted.odd) == (1, 1)
+
+
+def test_an_odd_row_is_replaced_or_deleted_by_its_etag_alone(store: AccountStore, spoil: Callable[[str], None]) -> None:
+    """As any row is."""
+    before = store.save(an_account())
+    spoil("oid.tid")
+    for write in (store.save, store.touch):
+        with pytest.raises(Conflict):
+            write(before)
+    with pytest.raises(Conflict):
+        store.save(an_account())
+    with pytest.raises(Conflict):
+        store.delete("oid.tid", etag=before.etag)
+    (odd,) = store.list_accounts().odd
+    saved = store.save(replace(before, etag=odd.etag))
+    assert store.get("oid.tid") == saved
+    with pytest.raises(Conflict):
+        store.delete_odd(odd)
+    spoil("oid.tid")
+    (odd,) = store.list_accounts().odd
+    assert store.delete_odd(odd)
+    assert not store.delete_odd(odd)
+    store.save(an_account())
+    spoil("oid.tid")
+    assert store.delete("oid.tid")
+    assert store.get("oid.tid") is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_535, 65_536, 65_537, 700_000])

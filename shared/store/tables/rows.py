@@ -14,14 +14,15 @@ import hashlib
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from shared.accounts import Account, Attempt, Failure, Lease, Outcome, Source, State
 from shared.errors import RowTooLarge
 from shared.store.checks import json_text
-from shared.store.protocol import AccountSummary, SweepRecord
+from shared.store.protocol import SweepRecord
 
 MOST_CACHE_BYTES = 880 * 1024  # a row takes 1 MiB, and both JSON texts twice their bytes (a table's text is UTF-16)
 CHUNK_BYTES = 64 * 1024
@@ -30,29 +31,54 @@ WRITE_ID = "WriteId"
 _TO_ESCAPE = re.compile(r'_(?=x[0-9A-Fa-f]{4}_)|[/\\#?%+~"\x00-\x1f\x7f-\x9f]')
 _FAR_FUTURE_MICROSECONDS = 10**17
 _LAST_YEAR = 8999  # durations are added to times, and Python's end in 9999
-_TEXTS = (
+_MOST_NUMBER = 2**53  # numbers are counted on, and the service's end at 2**63
+_MOST_CHUNKS = 252  # properties of ours per entity
+PROPERTIES = (
+    "PartitionKey",
+    "RowKey",
     "AccountId",
     "Username",
     "TenantId",
     "ObjectId",
     "HomeAccountId",
+    "Source",
+    "State",
+    "DueAt",
+    "LastActivity",
+    "LastSweptAt",
+    "TokenExpiresAt",
     "Scopes",
+    "FailureCode",
+    "FailureSuberror",
+    "FailureCorrelationId",
+    "FailureFirstAt",
+    "FailureLastAt",
+    "FailureCount",
+    "NotifiedAt",
+    "FailureClaims",
     "Recent",
     "TaskState",
     "extra",
     "SessionGeneration",
-    "FailureCode",
-    "FailureSuberror",
-    "FailureCorrelationId",
-    "FailureClaims",
     "LeaseOwner",
+    "LeaseUntil",
+    "CacheVersion",
+    "CacheCount",
 )
-_NUMBERS = ("CacheVersion", "CacheCount", "FailureCount")
+"""All that `from_entity` reads but the token cache: what a list selects. tests/shared/test_store_tables.py holds them
+together."""
 MAKES_NO_SENSE = (KeyError, ValueError, TypeError, AttributeError, RecursionError, OverflowError)
-"""The errors of reading a row that somebody wrote by hand, or that another version wrote."""
+"""The errors of reading a value that somebody wrote by hand, or that another version wrote."""
 
 Entity = dict[str, Any]
 T = TypeVar("T")
+
+
+class _Required:
+    """Says that a property may not be absent."""
+
+
+_REQUIRED = _Required()
 
 logger = logging.getLogger(__name__)
 
@@ -111,71 +137,44 @@ def sense_of(row: Mapping[str, Any], read: Callable[[Any], T], table: str) -> T 
         return None
 
 
+class OddValue(ValueError):
+    """A property is missing, or is not what it must be. The text names the property, and holds no value of the row."""
+
+
 def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
-    """The account in a row. Every value has the type that Account declares. Raises MAKES_NO_SENSE."""
-    row = _checked(entity)
+    """The account in a row. Every value has the type that Account declares.
+
+    A token cache of which a part is missing, or is not bytes, ends before that part. It can't be opened then, which is
+    an outcome of its own (`unreadable`), and nothing is odd about the rest.
+
+    Raises:
+        OddValue: the row can't be read. Nothing else: every value passes through `_value`.
+    """
+    lease_owner = _value(entity, "LeaseOwner", "a text", _text, "")
+    count = _value(entity, "CacheCount", "a number", _number, 0)
+    chunks: Iterator[Any] = (entity.get(f"Cache{index}") for index in range(min(count, _MOST_CHUNKS)))
     return Account(
-        account_id=row["AccountId"],
-        username=row.get("Username", ""),
-        tenant_id=row.get("TenantId", ""),
-        object_id=row.get("ObjectId", ""),
-        home_account_id=row.get("HomeAccountId", ""),
-        source=Source(row.get("Source", Source.SIGN_IN)),
-        state=State(row.get("State", State.ACTIVE)),
-        due_at=_time(row["DueAt"]),
-        last_activity=_time(row["LastActivity"]),
-        last_swept_at=_time_or_none(row.get("LastSweptAt")),
-        token_expires_at=_time_or_none(row.get("TokenExpiresAt")),
-        scopes=tuple(row.get("Scopes", "").split()),
-        failure=_failure(row),
-        recent=tuple(
-            Attempt(_time(datetime.fromisoformat(at)), Outcome(outcome))
-            for at, outcome in json.loads(row.get("Recent", "[]"))
-        ),
-        task_state=_object(row.get("TaskState", "{}")),
-        extra=_object(row.get("extra", "{}")),
-        session_generation=row.get("SessionGeneration", ""),
-        lease=Lease(row["LeaseOwner"], _time(row["LeaseUntil"])) if row.get("LeaseOwner") else None,
-        cache_version=row.get("CacheVersion", 0),
-        sealed_cache=b"".join(row[f"Cache{index}"] for index in range(row.get("CacheCount", 0))),
+        account_id=_value(entity, "AccountId", "a text", _text),
+        username=_value(entity, "Username", "a text", _text, ""),
+        tenant_id=_value(entity, "TenantId", "a text", _text, ""),
+        object_id=_value(entity, "ObjectId", "a text", _text, ""),
+        home_account_id=_value(entity, "HomeAccountId", "a text", _text, ""),
+        source=_value(entity, "Source", "a source", Source, Source.SIGN_IN),
+        state=_value(entity, "State", "a state", State, State.ACTIVE),
+        due_at=_value(entity, "DueAt", "a time", _time),
+        last_activity=_value(entity, "LastActivity", "a time", _time),
+        last_swept_at=_value(entity, "LastSweptAt", "a time", _time, None),
+        token_expires_at=_value(entity, "TokenExpiresAt", "a time", _time, None),
+        scopes=tuple(_value(entity, "Scopes", "a text", _text, "").split()),
+        failure=_failure(entity),
+        recent=_value(entity, "Recent", "a list of turns", _attempts, ()),
+        task_state=_value(entity, "TaskState", "a JSON object", _object, {}),
+        extra=_value(entity, "extra", "a JSON object", _object, {}),
+        session_generation=_value(entity, "SessionGeneration", "a text", _text, ""),
+        lease=Lease(lease_owner, _value(entity, "LeaseUntil", "a time", _time)) if lease_owner else None,
+        cache_version=_value(entity, "CacheVersion", "a number", _number, 0),
+        sealed_cache=b"".join(takewhile(_is_bytes, chunks)),
         etag=etag,
-    )
-
-
-SUMMARY_PROPERTIES = (
-    "AccountId",
-    "Username",
-    "TenantId",
-    "Source",
-    "State",
-    "DueAt",
-    "LastActivity",
-    "LastSweptAt",
-    "FailureCode",
-    "FailureSuberror",
-    "FailureCorrelationId",
-    "FailureFirstAt",
-    "FailureLastAt",
-    "FailureCount",
-    "FailureClaims",
-    "NotifiedAt",
-)
-"""What a list selects: every property that `summary` reads. tests/shared/test_store_tables.py holds them together."""
-
-
-def summary(entity: Mapping[str, Any]) -> AccountSummary:
-    """What a list shows, from a row of which only SUMMARY_PROPERTIES were read. Raises MAKES_NO_SENSE."""
-    row = _checked(entity)
-    return AccountSummary(
-        account_id=row["AccountId"],
-        username=row.get("Username", ""),
-        tenant_id=row.get("TenantId", ""),
-        source=Source(row.get("Source", Source.SIGN_IN)),
-        state=State(row.get("State", State.ACTIVE)),
-        due_at=_time(row["DueAt"]),
-        last_activity=_time(row["LastActivity"]),
-        last_swept_at=_time_or_none(row.get("LastSweptAt")),
-        failure=_failure(row),
     )
 
 
@@ -215,15 +214,9 @@ def sweep_record(entity: Mapping[str, Any]) -> SweepRecord:
 def time_or_none(value: Any) -> datetime | None:
     """A property as a time; None when it is absent or no time of use."""
     try:
-        return _time_or_none(value)
+        return None if value is None else _time(value)
     except MAKES_NO_SENSE:
         return None
-
-
-def standing(entity: Mapping[str, Any]) -> tuple[State, datetime]:
-    """What a count looks at: the state and the due time. Raises MAKES_NO_SENSE."""
-    row = _present(entity)
-    return State(row.get("State", State.ACTIVE)), _time(row["DueAt"])
 
 
 def _activity(account: Account) -> Entity:
@@ -271,46 +264,69 @@ def _failure_properties(failure: Failure | None) -> Entity:
     }
 
 
-def _failure(row: Mapping[str, Any]) -> Failure | None:
-    code = row.get("FailureCode")
+def _failure(entity: Mapping[str, Any]) -> Failure | None:
+    code = _value(entity, "FailureCode", "a text", _text, None)
     if code is None:
         return None
     return Failure(
         code=code,
-        suberror=row.get("FailureSuberror", ""),
-        correlation_id=row.get("FailureCorrelationId", ""),
-        first_at=_time(row["FailureFirstAt"]),
-        last_at=_time(row["FailureLastAt"]),
-        count=row.get("FailureCount", 1),
-        notified_at=_time_or_none(row.get("NotifiedAt")),
-        claims=row.get("FailureClaims", ""),
+        suberror=_value(entity, "FailureSuberror", "a text", _text, ""),
+        correlation_id=_value(entity, "FailureCorrelationId", "a text", _text, ""),
+        first_at=_value(entity, "FailureFirstAt", "a time", _time),
+        last_at=_value(entity, "FailureLastAt", "a time", _time),
+        count=_value(entity, "FailureCount", "a number", _number, 1),
+        notified_at=_value(entity, "NotifiedAt", "a time", _time, None),
+        claims=_value(entity, "FailureClaims", "a text", _text, ""),
     )
+
+
+def _value(
+    row: Mapping[str, Any], name: str, kind: str, read: Callable[[Any], T], absent: T | _Required = _REQUIRED
+) -> T:
+    """A property of the row; `absent` when the row lacks it. Raises OddValue."""
+    value = row.get(name)
+    if value is None:
+        if isinstance(absent, _Required):
+            raise OddValue(f"{name} is missing")
+        return absent
+    try:
+        return read(value)
+    except MAKES_NO_SENSE as error:
+        raise OddValue(f"{name} is not {kind}") from error
 
 
 def _present(entity: Mapping[str, Any]) -> Mapping[str, Any]:
     return {name: value for name, value in entity.items() if value is not None}
 
 
-def _checked(entity: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The properties that are there. Raises TypeError or ValueError for a text or a number that is none."""
-    row = _present(entity)
-    for name in _TEXTS:
-        if not isinstance(row.get(name, ""), str):
-            raise TypeError(f"{name} is not a text")
-    for name in _NUMBERS:
-        number = row.get(name, 0)
-        if type(number) is not int:  # a bool is an int, too
-            raise TypeError(f"{name} is not a number")
-        if number < 0:
-            raise ValueError(f"{name} is negative")
-    return row
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    value.encode()  # an unpaired surrogate could be neither shown nor written again
+    return value
+
+
+def _number(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _MOST_NUMBER:  # a bool is an int, too
+        raise ValueError("not a number")
+    return value
 
 
 def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
+    value = json.loads(_text(text))
     if not isinstance(value, dict):
         raise TypeError("not a JSON object")
     return value
+
+
+def _attempts(text: str) -> tuple[Attempt, ...]:
+    return tuple(
+        Attempt(_time(datetime.fromisoformat(at)), Outcome(outcome)) for at, outcome in json.loads(_text(text))
+    )
+
+
+def _is_bytes(chunk: Any) -> bool:
+    return isinstance(chunk, bytes)
 
 
 def _time(value: datetime) -> datetime:
@@ -322,7 +338,3 @@ def _time(value: datetime) -> datetime:
     return datetime(
         value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC
     )
-
-
-def _time_or_none(value: datetime | None) -> datetime | None:
-    return None if value is None else _time(value)

@@ -5,6 +5,7 @@ Retries are few and short: a request is waiting, or the sweep comes again.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -76,6 +77,11 @@ def equals(name: str, value: str) -> str:
 def quoted(value: str) -> str:
     """A string literal of an OData filter."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def time_literal(time: datetime) -> str:
+    """A time in an OData filter."""
+    return f"datetime'{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'"
 
 
 @contextmanager

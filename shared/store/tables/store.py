@@ -1,12 +1,11 @@
 """The account store on Azure Table Storage."""
 
-import heapq
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -15,14 +14,13 @@ from azure.core.exceptions import HttpResponseError
 from azure.data.tables import TableServiceClient
 
 from shared.accounts import Account, State, slot_of
-from shared.errors import Conflict, StoreError, StoreUnavailable
-from shared.store.protocol import AccountPage, Headcount, SweepRecord
+from shared.errors import Conflict, RowUnreadable, StoreError, StoreUnavailable
+from shared.store.protocol import AccountPage, Headcount, OddRow, SweepRecord
 from shared.store.slots import Slot
-from shared.store.tables import batches, first_edition, hints, wire
+from shared.store.tables import batches, first_edition, hints, reading, wire
 from shared.store.tables.listing import Choice, count, list_page
 from shared.store.tables.rows import (
-    MAKES_NO_SENSE,
-    from_entity,
+    PROPERTIES,
     row_key,
     sense_of,
     sweep_entity,
@@ -33,16 +31,16 @@ from shared.store.tables.service import (
     ACCOUNTS,
     SWEEPS,
     Tables,
-    entity_or_none,
     equals,
-    etag_of,
     may_be_committed,
     table_is_missing,
+    time_literal,
     translated,
 )
 
 ROWS_PER_PAGE = 100  # of a scan, as many as a transaction takes: what a sweep holds in memory at once, per slot
-_MOST_CHECKED = 50  # rows that would be the answer of earliest_due; behind so many that make no sense nobody is found
+_MOST_TRIES = 10  # to delete a row that keeps changing
+_SELECT = ",".join(PROPERTIES)
 _BUSY, _TOO_MANY = 503, 429
 
 T = TypeVar("T")
@@ -66,26 +64,26 @@ class TableAccountStore:
         if keys is None:
             return None
 
-        def read() -> Any:
+        def read() -> wire.Row | None:
             return self._tables.call(
-                "read account", lambda: entity_or_none(self._tables.accounts, *keys), key=account_id
+                "read account", lambda: wire.read_row(self._tables.accounts, *keys), key=account_id
             )
 
-        try:
-            entity = read()
-            other = entity.get("AccountId") if entity else None
-            if isinstance(other, str) and other != account_id and self._bring_over(other):
-                entity = read()  # somebody's old key was this account's new one
-            if entity is None and self._bring_over(account_id):
-                entity = read()
-            if entity is None:
-                return None
-            account = from_entity(entity, etag_of(entity.metadata))
-        except MAKES_NO_SENSE as error:
-            raise StoreUnavailable("read account", None, f"the row makes no sense: {type(error).__name__}") from error
-        if account.account_id != account_id:  # somebody's row, copied under another key by who can write to the table
+        row = read()
+        other = row.get("AccountId") if row else None
+        if isinstance(other, str) and other != account_id and self._bring_over(other):
+            row = read()  # somebody's old key was this account's new one
+        if row is None and self._bring_over(account_id):
+            row = read()
+        if row is None:
+            return None
+        found = reading.read(row)
+        if isinstance(found, OddRow):
+            reading.log(found)
+            raise RowUnreadable(found.slot, found.key, found.reason, found.etag)
+        if found.account_id != account_id:  # under its old key, from which it could not be moved
             raise StoreUnavailable("read account", None, "the row is not this account's")
-        return account
+        return found
 
     def save(self, account: Account) -> Account:
         """See AccountStore."""
@@ -108,28 +106,28 @@ class TableAccountStore:
         keys = _keys(account_id)
         if keys is None:
             return False
-        first_edition.bring_over(self._tables, account_id)  # neither key may keep a row
-        row = {"PartitionKey": keys[0], "RowKey": keys[1]}
-        part = wire.encode(self._tables.accounts, ("delete", row, {"etag": etag}))
-
-        def delete(**options: Any) -> bool:  # by transaction: the SDK's own call doesn't tell when there is no such row
+        read = partial(wire.read_row, self._tables.accounts, *keys, select="SessionGeneration")
+        first: wire.Row | None = None
+        for _ in range(_MOST_TRIES):
             try:
-                wire.submit(self._tables.accounts, [part], **options)
-            except HttpResponseError as error:
-                if error.status_code != 404 or table_is_missing(error):
+                first_edition.bring_over(self._tables, account_id)  # neither key may keep a row
+                if etag is not None:
+                    return self._delete(*keys, etag)
+                row = self._tables.call("delete account", read, key=account_id)
+                if row is None:
+                    return first is not None
+                if first is not None and row.get("SessionGeneration") != first.get("SessionGeneration"):
+                    return True  # the row that was to go is gone: they signed in anew
+                first = row
+                return self._delete(*keys, row["odata.etag"])
+            except Conflict:
+                if etag is not None:
                     raise
-                return False
-            return True
+        raise StoreUnavailable("delete account", 412, "the row kept changing")
 
-        # The SDK would repeat it after a 500, and hide that the first one may have deleted the row.
-        try:
-            return self._tables.call("delete account", partial(delete, retry_total=0), key=account_id)
-        except StoreUnavailable as error:
-            if not may_be_committed(error) and error.status != _TOO_MANY:
-                raise
-            refused = error.status in (_BUSY, _TOO_MANY)
-        there = self._tables.call("delete account", delete, key=account_id)
-        return there or not refused
+    def delete_odd(self, row: OddRow) -> bool:
+        """See AccountStore."""
+        return self._delete(row.slot, row.key, row.etag)
 
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
         """See AccountStore."""
@@ -137,11 +135,21 @@ class TableAccountStore:
             yield [account for account in page if account]
 
     def earliest_due(self, slot: str, before: datetime) -> datetime | None:
-        """See AccountStore. A row that would be the answer is read whole: `due` leaves out rows that make no sense, and
-        they must not keep their slot due."""
+        """See AccountStore. The row that would be the answer is read, without its token cache. When it is odd, all are:
+        `due` leaves odd rows out, and they must not keep their slot due."""
         pages = self._pages(slot, "lt", before, _due_time_and_key, select="RowKey,DueAt")
-        found = heapq.nsmallest(_MOST_CHECKED, (each for page in pages for each in page if each))
-        return next((time for time, key in found if self._has_a_turn(slot, key)), None)
+        first = min((each for page in pages for each in page if each), default=None)
+        if first is None:
+            return None
+        time, key = first
+        query = f"{equals('PartitionKey', slot)} and {equals('RowKey', key)}"
+        rows, _ = self._tables.call(
+            "read account", lambda: wire.first_rows(self._tables.accounts, query, top=1, select=_SELECT), key=key
+        )
+        if time in map(_next_turn, rows):
+            return time
+        pages_of_turns = self._pages(slot, "lt", before, _next_turn, select=_SELECT)
+        return min((each for page in pages_of_turns for each in page if each), default=None)
 
     def slots(self) -> list[Slot]:
         """See AccountStore."""
@@ -181,11 +189,12 @@ class TableAccountStore:
         state: State | None = None,
         username: str = "",
         due_before: datetime | None = None,
+        odd: bool = False,
         cursor: str = "",
         most: int = 50,
     ) -> AccountPage:
         """See AccountStore."""
-        choice = Choice(state, username, due_before)
+        choice = Choice(state, username, due_before, odd)
         return self._tables.call(
             "list accounts", lambda: list_page(self._tables.accounts, choice, cursor=cursor, most=most)
         )
@@ -198,8 +207,7 @@ class TableAccountStore:
         self, slot: str, comparison: str, time: datetime, read: Callable[[wire.Row], T], *, select: str = ""
     ) -> Iterator[list[T]]:
         """A filter on DueAt scans the partition: pages may be empty and still be followed by others."""
-        then = f"datetime'{time.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}'"
-        query = f"PartitionKey eq '{slot}' and DueAt {comparison} {then}"
+        query = f"PartitionKey eq '{slot}' and DueAt {comparison} {time_literal(time)}"
 
         def begin() -> tuple[list[T], Iterator[list[T]]]:
             found = wire.pages(self._tables.accounts, query, read, top=ROWS_PER_PAGE, select=select)
@@ -212,48 +220,64 @@ class TableAccountStore:
         with translated(scan, slot):
             yield from others
 
+    def _delete(self, slot: str, key: str, etag: str) -> bool:
+        """Deletes the row that is still as `etag` says; see AccountStore.delete. Raises Conflict, StoreUnavailable."""
+        part = wire.encode(self._tables.accounts, ("delete", {"PartitionKey": slot, "RowKey": key}, {"etag": etag}))
+
+        def delete(**options: Any) -> bool:  # by transaction: the SDK's own call doesn't tell when there is no such row
+            try:
+                wire.submit(self._tables.accounts, [part], **options)
+            except HttpResponseError as error:
+                if error.status_code != 404 or table_is_missing(error):
+                    raise
+                return False
+            return True
+
+        # The SDK would repeat it after a 500, and hide that the first one may have deleted the row.
+        try:
+            return self._tables.call("delete account", partial(delete, retry_total=0), key=key)
+        except StoreUnavailable as error:
+            if not may_be_committed(error) and error.status != _TOO_MANY:
+                raise
+            refused = error.status in (_BUSY, _TOO_MANY)
+        there = self._tables.call("delete account", delete, key=key)
+        return there or not refused
+
     def _bring_over(self, account_id: str) -> bool:
         """Moves the account's row of the first edition; returns whether there was one."""
-        with suppress(Conflict):  # somebody else moved it
-            return first_edition.bring_over(self._tables, account_id)
-        return True
-
-    def _has_a_turn(self, slot: str, key: str) -> bool:
-        """Would `due` give this row's account?"""
-        query = f"{equals('PartitionKey', slot)} and {equals('RowKey', key)}"
-        rows, _ = self._tables.call(
-            "read account", lambda: wire.first_rows(self._tables.accounts, query, top=1), key=key
-        )
         try:
-            return any(self._account(row) for row in rows)
-        except MAKES_NO_SENSE:
+            return first_edition.bring_over(self._tables, account_id)
+        except Conflict:  # somebody else moved it
+            return True
+        except UnicodeEncodeError:  # no account can have this id
             return False
 
     def _read(self, row: wire.Row) -> Account | None:
-        """The account in a row. None for a row that makes no sense, or was copied under another key."""
-        return sense_of(row, self._account, ACCOUNTS)
-
-    def _account(self, row: wire.Row) -> Account | None:
-        values = wire.decoded(row)
-        account = from_entity(values, str(values["odata.etag"]))
-        if values["RowKey"] == row_key(account.account_id):
-            return account
-        if values["RowKey"] != first_edition.first_key(account.account_id):
-            raise ValueError("a row of another account")
+        """The account in a row. None for one that is odd, or that has its turn under another key."""
+        found = reading.read(row)
+        if isinstance(found, OddRow):
+            reading.log(found)
+            return None
+        if row["RowKey"] == row_key(found.account_id):
+            return found
         try:
-            moved = first_edition.move(self._tables, values)
+            moved = first_edition.move(self._tables, wire.decoded(row))
         except StoreError as error:  # it comes with the next scan
             logger.error("a row of %s could not be moved to its new key and is left out: %s", ACCOUNTS, error)
             return None
-        return replace(account, etag=str(moved["odata.etag"])) if moved else None  # a row there has a turn of its own
+        return replace(found, etag=str(moved["odata.etag"])) if moved else None  # a row there has a turn of its own
 
 
 def _due_time_and_key(row: wire.Row) -> tuple[datetime, str] | None:
     """What earliest_due looks at. None for a due time that is none."""
-    try:
-        return (time, row["RowKey"]) if (time := time_or_none(wire.decoded(row).get("DueAt"))) else None
-    except MAKES_NO_SENSE:
-        return None
+    time = time_or_none(wire.decoded(row).get("DueAt"))
+    return (time, row["RowKey"]) if time else None
+
+
+def _next_turn(row: wire.Row) -> datetime | None:
+    """When the account in a row is due. None for a row that `due` leaves out."""
+    found = reading.read(row)
+    return found.due_at if isinstance(found, Account) and row["RowKey"] == row_key(found.account_id) else None
 
 
 def _keys(account_id: str) -> tuple[str, str] | None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from azure.core.exceptions import HttpResponseError
-from azure.core.rest import HttpRequest
+from azure.core.rest import HttpRequest, HttpResponse
 from azure.data.tables import TableClient
 
 from shared.store.tables.wire import requests
@@ -21,6 +21,8 @@ from shared.store.tables.wire import requests
 T = TypeVar("T")
 Row = dict[str, Any]
 """Properties by name, as JSON has them, with their types as `<name>@odata.type`; the ETag is `odata.etag`."""
+Place = Mapping[str, str]
+"""Where a page begins: the service's continuation, by the name of its query parameter."""
 
 _TYPES: Mapping[str, Callable[[str], Any]] = {
     "Edm.DateTime": datetime.fromisoformat,  # the service writes up to seven digits; Python drops the seventh
@@ -43,10 +45,9 @@ def pages(table: TableClient, query: str, read: Callable[[Row], T], *, top: int,
     Raises:
         HttpResponseError: the service refuses, or its answer can't be read. AzureError: no answer.
     """
-    wanted = _parameters(query, top, select)
-    place: dict[str, str] | None = {}
+    place: Place | None = {}
     while place is not None:
-        rows, place = _read_page(table, wanted | place)
+        rows, place = read_page(table, query, top=top, select=select, place=place)
         found = [read(row) for row in rows]
         del rows
         yield found
@@ -54,25 +55,24 @@ def pages(table: TableClient, query: str, read: Callable[[Row], T], *, top: int,
 
 def first_rows(table: TableClient, query: str, *, top: int, select: str = "") -> tuple[list[Row], bool]:
     """The first page that is not empty, and whether more may follow. Arguments and errors are those of `pages`."""
-    wanted = _parameters(query, top, select)
-    rows, place = _read_page(table, wanted)
+    rows, place = read_page(table, query, top=top, select=select)
     while not rows and place is not None:
-        rows, place = _read_page(table, wanted | place)
+        rows, place = read_page(table, query, top=top, select=select, place=place)
     return rows, place is not None
 
 
-def _parameters(query: str, top: int, select: str) -> dict[str, str]:
-    return {"$filter": query, "$top": str(top)} | ({"$select": select} if select else {})
+def read_page(
+    table: TableClient, query: str, *, top: int, select: str = "", place: Place | None = None
+) -> tuple[list[Row], Place | None]:
+    """One page of rows, which may be empty, and where the next one begins; None after the last. An empty `query` lets
+    every row through. Arguments and errors are those of `pages`.
 
-
-def _read_page(table: TableClient, parameters: Mapping[str, str]) -> tuple[list[Row], dict[str, str] | None]:
-    url = f"{requests.endpoint(table)}/{table.table_name}()?{urlencode(parameters)}"
-    headers = {
-        "Accept": "application/json;odata=minimalmetadata",
-        "DataServiceVersion": "3.0",
-        "x-ms-version": table.api_version,
-    }
-    answer = requests.send(table, HttpRequest("GET", url, headers=headers))
+    Args:
+        place: where this page begins; None is the beginning.
+    """
+    wanted = {"$filter": query, "$top": str(top), "$select": select}
+    given = {name: value for name, value in wanted.items() if value} | dict(place or {})
+    answer = _get(table, f"()?{urlencode(given)}")
     if answer.status_code != 200:
         raise requests.refusal(answer)
     try:
@@ -83,13 +83,39 @@ def _read_page(table: TableClient, parameters: Mapping[str, str]) -> tuple[list[
     return rows, {name: answer.headers[f"x-ms-continuation-{name}"] for name in names} or None
 
 
-def decoded(row: Row) -> Row:
-    """The row with Python's types. A null is left out: the service has no null, it writes one for a selected property
-    that the row lacks (see tests/service_storage.py).
+def read_row(table: TableClient, partition: str, key: str, *, select: str = "") -> Row | None:
+    """The row with these keys; None when the table has none.
 
     Raises:
-        ValueError, TypeError: a value makes no sense.
+        HttpResponseError: the service refuses, or its answer can't be read. AzureError: no answer.
+        UnicodeEncodeError: UTF-8 can't hold the keys.
     """
+    query = f"?{urlencode({'$select': select})}" if select else ""
+    answer = _get(table, f"{requests.keys(partition, key)}{query}")
+    if answer.status_code == 404 and requests.explain(answer.content)[0] != "TableNotFound":
+        return None
+    if answer.status_code != 200:
+        raise requests.refusal(answer)
+    try:
+        row: Row = json.loads(answer.content)
+        return row | {"odata.etag": row.get("odata.etag") or answer.headers["ETag"]}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HttpResponseError(message="a row can't be read") from error
+
+
+def _get(table: TableClient, rest: str) -> HttpResponse:
+    headers = {
+        "Accept": "application/json;odata=minimalmetadata",
+        "DataServiceVersion": "3.0",
+        "x-ms-version": table.api_version,
+    }
+    url = f"{requests.endpoint(table)}/{table.table_name}{rest}"
+    return requests.send(table, HttpRequest("GET", url, headers=headers))
+
+
+def decoded(row: Row) -> Row:
+    """The row with Python's types. A null is left out: the service has no null, it writes one for a selected property
+    that the row lacks (see tests/service_storage.py). A value that is not of the type that it says stays a text."""
     return {
         name: _typed(value, row.get(name + _TYPE, ""))
         for name, value in row.items()
@@ -98,4 +124,7 @@ def decoded(row: Row) -> Row:
 
 
 def _typed(value: Any, kind: str) -> Any:
-    return _TYPES[kind](value) if kind in _TYPES else value
+    try:
+        return _TYPES[kind](value) if kind in _TYPES else value
+    except (ValueError, TypeError):
+        return value

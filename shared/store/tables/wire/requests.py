@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest, HttpResponse
@@ -11,6 +12,12 @@ from azure.data.tables import TableClient
 def endpoint(table: TableClient) -> str:
     """The table service's address, without a slash at the end."""
     return str(table.url).partition("?")[0].rstrip("/")
+
+
+def keys(partition: str, row: str) -> str:
+    """A row's keys in a URL, with their parentheses. Raises UnicodeEncodeError for an unpaired surrogate."""
+    first, second = (quote(each.replace("'", "''"), safe="") for each in (partition, row))
+    return f"(PartitionKey='{first}',RowKey='{second}')"
 
 
 def send(table: TableClient, request: HttpRequest, **options: Any) -> HttpResponse:

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest, HttpResponse
@@ -40,7 +39,7 @@ def encode(table: TableClient, operation: Operation) -> Part:
     """
     kind, entity, options = operation
     url = f"{requests.endpoint(table)}/{table.table_name}"
-    keys = f"(PartitionKey='{_key(entity['PartitionKey'])}',RowKey='{_key(entity['RowKey'])}')"
+    keys = requests.keys(entity["PartitionKey"], entity["RowKey"])
     content = "" if kind == "delete" else json.dumps(_properties(entity))
     body = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     if kind == "create":
@@ -90,10 +89,6 @@ def submit(table: TableClient, parts: Sequence[Part], **options: Any) -> list[st
     if len(etags) != len(parts):
         raise HttpResponseError(message="the transaction's answer can't be read")
     return etags
-
-
-def _key(value: str) -> str:
-    return quote(value.replace("'", "''"), safe="")
 
 
 def _properties(entity: Mapping[str, Any]) -> dict[str, Any]:
