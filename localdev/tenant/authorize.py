@@ -168,7 +168,8 @@ class Authorization:
         return pages.consent(person, words, action="/consent", flow=flow, app_name=app_name)
 
     def _refusal(self, wanted: AuthRequest, person: Person) -> EntraError | None:
-        return self._consenting.refusal(wanted.client_id, wanted.scope, person, wanted.tid(person))
+        anyway, tid = wanted.prompt == "consent", wanted.tid(person)
+        return self._consenting.refusal(wanted.client_id, wanted.scope, person, tid, anyway=anyway)
 
     def _success(self, wanted: AuthRequest, person: Person, session: BrowserSession) -> dict[str, str]:
         sign_in = SignIn(

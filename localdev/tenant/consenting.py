@@ -21,14 +21,17 @@ class Consenting:
         consents = self._tenancy.consents
         return any(keys - consents.of(app_id, person.oids[tid], tid) for app_id, keys in asked.items())
 
-    def refusal(self, client_id: str, scope: str, person: Person, tid: str) -> EntraError | None:
+    def refusal(
+        self, client_id: str, scope: str, person: Person, tid: str, *, anyway: bool = False
+    ) -> EntraError | None:
         """Why the person may not give what is missing: the tenant wants an administrator to (AADSTS90094, 90095).
 
-        Source: "Unexpected error when performing consent to an application".
+        Sources: "Unexpected error when performing consent to an application"; for `anyway` (prompt=consent asks also
+        when nothing is missing) "Unexpected consent prompt when signing in to an application".
         """
         code = _REFUSED.get(self._tenancy.consents.policy(tid))
         home_administrator = person.administrator and tid == person.home
-        if code is None or home_administrator or not self.missing(client_id, scope, person, tid):
+        if code is None or home_administrator or not (anyway or self.missing(client_id, scope, person, tid)):
             return None
         return refuse(code, client=self._tenancy.apps.get(client_id).name)
 
