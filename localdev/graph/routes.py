@@ -23,7 +23,7 @@ _READ_TASKS = ("Tasks.Read", "Tasks.ReadWrite")
 _WRITE_TASKS = ("Tasks.ReadWrite",)
 _DELTA = {"GET": Way(_READ_TASKS, todo_delta.list_changes)}
 
-_PATHS: Mapping[str, Mapping[str, Way]] = {
+PATHS: Mapping[str, Mapping[str, Way]] = {
     "/me": {"GET": Way(_PROFILE, profile.get_me)},
     "/me/photo/$value": {"GET": Way(_PROFILE, profile.get_photo)},
     "/me/photos/{size}/$value": {"GET": Way(_PROFILE, profile.get_photo)},
@@ -61,7 +61,7 @@ def graph_routes(tenancy: Tenancy) -> list[Route]:
     """The routes, under /graph/v1.0, and 404 for everything else."""
     known = [
         Route(f"{PREFIX}/v1.0{path}", Endpoint(tenancy, _template(path), ways).handle, methods=_EVERY_METHOD)
-        for path, ways in _PATHS.items()
+        for path, ways in PATHS.items()
     ]
     unknown = Endpoint(tenancy, "", dict.fromkeys(_EVERY_METHOD, Way((), _missing)))
     return [*known, Route(f"{PREFIX}/{{path:path}}", unknown.handle, methods=_EVERY_METHOD)]
