@@ -60,6 +60,8 @@ def test_the_window_is_read_by_its_own_offset(ben: GraphClient) -> None:
     found = ben.all("/me/calendarView", params=plain, headers=wished)
     assert found == ben.all("/me/calendarView", params=shifted, headers=wished)
     assert "Call" in [each["subject"] for each in found]
+    evening = {"startDateTime": "2026-03-05T09:00:00+10:00", "endDateTime": "2026-03-05T09:15:00+10:00"}
+    assert [each["subject"] for each in ben.all("/me/calendarView", params=evening)] == ["Call"]
 
 
 def test_an_unknown_time_zone_is_refused(ben: GraphClient) -> None:

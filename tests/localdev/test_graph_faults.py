@@ -39,6 +39,7 @@ def test_one_mailbox_is_throttled_for_a_time(ben: GraphClient, clock: Clock, sta
 def test_a_fault_may_be_for_one_call_only(ben: GraphClient) -> None:
     """By method and path."""
     ben.tenant.add_fault("graph", "status", status=500, method="POST", path="/me/sendMail")
+    ben.tenant.add_fault("graph", "status", status=500, method="POST", path="/me/messages")
     assert ben.send("GET", "/me/messages").status_code == 200
     assert ben.send("POST", "/me/sendMail", json=message_to(ADA)).status_code == 500
     assert ben.tenant.log()["mails_sent"] == 0
