@@ -3,8 +3,8 @@
     with SampleTenant() as tenant:
         settings = tenant.settings("http://localhost:7071")
 
-People sign in without a password (pages). `Visitor` does so in code. control lists the faults that it can be told to
-show.
+People sign in without a password (pages). `Visitor` does so in code. Their tokens are
+for localdev.graph and localdev.sample_api; localdev.control lists what all of them can be told to do.
 """
 
 from localdev.tenant.certificates import ClientCertificate

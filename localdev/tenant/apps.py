@@ -1,8 +1,8 @@
-"""App registrations: a web app with an API, and a desktop client."""
+"""App registrations: a web app with an API, a desktop client, and a sample API of somebody else."""
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -13,10 +13,13 @@ from cryptography.hazmat.primitives import hashes
 
 from localdev.tenant.encoding import base64url
 from localdev.tenant.errors import refuse
+from localdev.tenant.scopes import API_SCOPE, ON_API, ON_SAMPLE_API
 
 WEB_CLIENT_ID = "c0a5b1de-4f2b-4d0e-9a11-7e5f3a0c0001"
 DESKTOP_CLIENT_ID = "d35c0b7e-2a64-4a5c-8b3f-91e60d0c0002"
+SAMPLE_API_CLIENT_ID = "5a3b91c7-60de-4c1b-a7f5-2f8d4e0c0005"
 CALLBACK = "/signin/callback"
+ADMIN_CONSENT = "/signin/admin-consent"
 _LOCALHOST = re.compile(r"http://localhost(:\d+)?")
 
 
@@ -52,7 +55,11 @@ class App:
     federated: list[FederatedCredential] = field(default_factory=list)
     # Apps whose users consent to this app's own permissions together with its API ("known client applications").
     known_clients: tuple[str, ...] = ()
+    # The permissions of Graph in its registration, for which .default asks consent.
     permissions: tuple[str, ...] = ("User.Read",)
+    # The same for other APIs, by client ID; and the scopes that this app exposes, in words.
+    api_permissions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    exposes: Mapping[str, str] = field(default_factory=dict)
 
     def takes_redirect(self, uri: str) -> bool:
         """Whether an answer may be sent to this URI. As with Entra, localhost may have any port."""
@@ -60,7 +67,7 @@ class App:
             return True
         local = _LOCALHOST.match(uri)
         path = uri[local.end() :] if local else None
-        return path in (("", "/") if self.public else (CALLBACK,))
+        return path in (("", "/") if self.public else (CALLBACK, ADMIN_CONSENT))
 
     def takes_logout(self, uri: str) -> bool:
         """Whether a browser may be sent to this URL after a sign-out: it has the origin of a redirect URI."""
@@ -94,9 +101,19 @@ class Apps:
             secret=secret,
             redirect_uris=set(redirect_uris),
             known_clients=(DESKTOP_CLIENT_ID,),
+            api_permissions={WEB_CLIENT_ID: (API_SCOPE,), SAMPLE_API_CLIENT_ID: ("Items.ReadWrite",)},
+            exposes=ON_API,
         )
-        self.desktop = App(DESKTOP_CLIENT_ID, "Understudy for the desktop", public=True)
-        self._apps = {each.client_id: each for each in (self.web, self.desktop)}
+        self.desktop = App(
+            DESKTOP_CLIENT_ID,
+            "Understudy for the desktop",
+            public=True,
+            api_permissions={WEB_CLIENT_ID: (API_SCOPE,)},
+        )
+        self.sample_api = App(
+            SAMPLE_API_CLIENT_ID, "Sample API", secret=secrets.token_urlsafe(32), exposes=ON_SAMPLE_API
+        )
+        self._apps = {each.client_id: each for each in (self.web, self.desktop, self.sample_api)}
 
     def __iter__(self) -> Iterator[App]:
         return iter(self._apps.values())

@@ -70,9 +70,10 @@ class Authorization:
         wanted, session = self._resume(form)
         if wanted is None or session is None:
             return pages.problem("This page is too old. Go back to the application and start again.")
-        if form.get("answer") != "accept":
-            return self._back(wanted, self._failure(refuse(65004)) | {"error_subcode": "cancel"})
         person = self._tenancy.people.get(session.username)
+        refused = self._refusal(wanted, person)
+        if refused or form.get("answer") != "accept":
+            return self._back(wanted, self._failure(refused or refuse(65004)) | {"error_subcode": "cancel"})
         self._consenting.give(wanted.client_id, wanted.scope, person, wanted.tid(person))
         return self._back(wanted, self._success(wanted, person, session))
 
@@ -159,13 +160,16 @@ class Authorization:
         missing = self._consenting.missing(wanted.client_id, wanted.scope, person, wanted.tid(person))
         if not missing and wanted.prompt != "consent":
             return self._back(wanted, self._success(wanted, person, session))
-        return pages.consent(
-            person,
-            self._consenting.words(wanted.client_id, wanted.scope),
-            action="/consent",
-            flow=self._seal(wanted, session),
-            app_name=self._tenancy.apps.get(wanted.client_id).name,
-        )
+        flow, app_name = self._seal(wanted, session), self._tenancy.apps.get(wanted.client_id).name
+        refused = self._refusal(wanted, person)
+        if refused:
+            return pages.need_administrator(str(refused), action="/consent", flow=flow, app_name=app_name)
+        words = self._consenting.words(wanted.client_id, wanted.scope)
+        return pages.consent(person, words, action="/consent", flow=flow, app_name=app_name)
+
+    def _refusal(self, wanted: AuthRequest, person: Person) -> EntraError | None:
+        anyway, tid = wanted.prompt == "consent", wanted.tid(person)
+        return self._consenting.refusal(wanted.client_id, wanted.scope, person, tid, anyway=anyway)
 
     def _success(self, wanted: AuthRequest, person: Person, session: BrowserSession) -> dict[str, str]:
         sign_in = SignIn(

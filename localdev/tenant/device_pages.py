@@ -52,6 +52,9 @@ class DevicePages:
             return pages.problem(str(error), 403)
         if person not in self._tenancy.people.of(device.tids):
             return pages.problem(f"{person.username} is not in this organisation.", 403)
+        refused = self._consenting.refusal(device.client_id, device.scope, person, _tid(device, person))
+        if refused:
+            return pages.problem(str(refused), 403)
         content = {"user_code": device.user_code, "username": person.username}
         return pages.consent(
             person,
@@ -74,7 +77,7 @@ class DevicePages:
         return pages.page("You have signed in", "<p>Return to your device. You can close this page.</p>")
 
     def _allow(self, device: Device, person: Person) -> None:
-        tid = device.tids[0] if len(device.tids) == 1 else person.home
+        tid = _tid(device, person)
         person.signed_in()
         self._consenting.give(device.client_id, device.scope, person, tid)
         self._tenancy.journal.count("sign_ins", person.username)
@@ -91,3 +94,7 @@ class DevicePages:
         content = self._tenancy.tickets.open("device", form.get("flow", "")) or {}
         device = self._tenancy.devices.waiting(str(content.get("user_code", "")))
         return device, self._tenancy.people.find(str(content.get("username", "")))
+
+
+def _tid(device: Device, person: Person) -> str:
+    return device.tids[0] if len(device.tids) == 1 else person.home

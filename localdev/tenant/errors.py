@@ -49,6 +49,9 @@ KINDS: dict[int, Kind] = {
     ),
     65001: Kind("invalid_grant", "Nobody has consented to use the application '{client}'.", "consent_required"),
     65004: Kind("access_denied", "The user declined to consent to access the app."),
+    90093: Kind("access_denied", "{client} asks for permissions that you are not authorized to grant."),
+    90094: Kind("access_denied", "{client} needs permission that only an admin can grant. Ask an admin to grant it."),
+    90095: Kind("access_denied", "{client} needs permission that only an admin can grant. You can request approval."),
     70000: Kind("invalid_grant", "The provided grant is not valid: {reason}.", "bad_token"),
     70008: Kind("invalid_grant", "The authorization code has expired.", "token_expired"),
     70043: Kind(
@@ -79,7 +82,11 @@ KINDS: dict[int, Kind] = {
     90010: Kind("invalid_request", "The grant type is not supported over the /common or /consumers endpoints."),
     90002: Kind("invalid_tenant", "The tenant '{tenant}' was not found."),
     70011: Kind("invalid_scope", "The scope '{scope}' is not valid."),
-    28000: Kind("invalid_scope", "The scopes belong to more than one resource."),
+    28000: Kind(
+        "invalid_scope",
+        "Provided value for the input parameter scope is not valid because it contains more than one resource.",
+    ),
+    28003: Kind("invalid_scope", "The scope can't be empty: the grant is for more than one resource."),
     650053: Kind("invalid_client", "The application asked for the scope '{scope}' that doesn't exist on the resource."),
     500011: Kind("invalid_resource", "The resource '{resource}' was not found in the tenant."),
     # The client.

@@ -1,24 +1,34 @@
 """Faults on request: what an endpoint does instead of answering, and how that looks on the wire.
 
-A fault of a *_midway kind or `truncated` lets the endpoint do its work first (a code is spent, a refresh token rotated)
-and then breaks the answer. Every other kind replaces the work.
+A fault of a *_midway kind, `truncated`, `large` or `foreign_links` lets the endpoint do its work first (a code is
+spent, a refresh token rotated, a mail sent) and then changes the answer. Every other kind replaces the work.
+
+    throttle        429, or another `status` such as 503, with Retry-After if given; with `seconds` it counts down
+    large           the JSON answer padded with blanks to `size` bytes
+    foreign_links   @odata.nextLink and @odata.deltaLink lead to `host`
+    challenge       Graph's 401 that asks for a token with other claims
 """
 
 import asyncio
+import base64
 import json
+import math
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-PLACES = ("token", "discovery", "keys", "graph", "userrealm")
-INSTEAD = ("throttle", "status", "hang", "reset", "html", "empty", "oauth_error")
-AFTERWARDS = ("hang_midway", "reset_midway", "truncated")
+PLACES = ("token", "discovery", "keys", "graph", "userrealm", "api")
+INSTEAD = ("throttle", "status", "hang", "reset", "html", "empty", "oauth_error", "challenge")
+CHANGED = ("truncated", "large", "foreign_links")
+AFTERWARDS = ("hang_midway", "reset_midway", *CHANGED)
 KINDS = INSTEAD + AFTERWARDS
 # An RST instead of a FIN: SO_LINGER on, zero seconds. On Windows the two fields are shorts.
 _LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
@@ -28,7 +38,15 @@ _HTML = "<!DOCTYPE html><title>Gateway</title><h1>The gateway could not reach th
 
 @dataclass(eq=False)
 class Fault:
-    """One fault. `times` None: until cleared. `username`, `grant`: only for this person or this grant type."""
+    """One fault, until it is cleared or happened `times` times.
+
+    Attributes:
+        username, grant, method, path: only for this person, grant type, HTTP method, or Graph paths (after /v1.0) that
+            begin so.
+        seconds: only for so long after it was put in force, by the tenant's clock.
+        size: of a `large` answer in bytes.
+        host: where `foreign_links` lead, with the scheme.
+    """
 
     where: str
     kind: str
@@ -38,6 +56,13 @@ class Fault:
     times: int | None = None
     username: str | None = None
     grant: str | None = None
+    method: str | None = None
+    path: str | None = None
+    seconds: float | None = None
+    size: int = 4 * 1024 * 1024
+    host: str = "https://elsewhere.example"
+    hit: int = field(default=0, init=False)
+    ends: float = field(default=math.inf, init=False)
     lifted: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -46,16 +71,18 @@ class Fault:
         if self.kind == "status" and not self.status:
             raise ValueError("kind status needs a status")
 
-    def hits(self, where: str, username: str | None, grant: str | None) -> bool:
+    def hits(self, where: str, username: str | None, grant: str | None, method: str, path: str) -> bool:
         """Whether it applies to this request."""
         person = self.username is None or (username or "").lower() == self.username.lower()
-        return self.where == where and person and self.grant in (None, grant)
+        way = self.method in (None, method) and path.startswith(self.path or "")
+        return self.where == where and person and way and self.grant in (None, grant)
 
 
 class Faults:
     """The faults in force. The oldest one that applies happens."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
         self._faults: list[Fault] = []
         self.stopping = False
 
@@ -65,6 +92,7 @@ class Faults:
 
     def add(self, fault: Fault) -> None:
         """Puts a fault in force."""
+        fault.ends = math.inf if fault.seconds is None else self._now() + fault.seconds
         self._faults.append(fault)
 
     def clear(self) -> None:
@@ -78,10 +106,16 @@ class Faults:
         self.stopping = True
         self.clear()
 
-    def take(self, where: str, username: str | None = None, grant: str | None = None) -> Fault | None:
+    def take(
+        self, where: str, username: str | None = None, grant: str | None = None, *, method: str = "", path: str = ""
+    ) -> Fault | None:
         """Returns and counts the fault that happens to this request, or None."""
-        fault = next((each for each in self._faults if each.hits(where, username, grant)), None)
-        if fault and fault.times is not None:
+        self._faults = [each for each in self._faults if each.ends > self._now()]
+        fault = next((each for each in self._faults if each.hits(where, username, grant, method, path)), None)
+        if fault is None:
+            return None
+        fault.hit += 1
+        if fault.times is not None:
             fault.times -= 1
             if fault.times <= 0:
                 self._faults.remove(fault)
@@ -91,13 +125,26 @@ class Faults:
         """Returns what the endpoint sends: the result of `work()`, whole or broken, or something else instead."""
         if fault is None:
             return work()
-        if fault.kind == "truncated":
-            return _truncated(work())
+        if fault.kind in CHANGED:
+            return _changed(fault, work())
         if fault.kind in AFTERWARDS:
             return Broken(self, fault, work())
         if fault.kind in ("hang", "reset"):
             return Broken(self, fault, None)
-        return _instead(fault)
+        return self._instead(fault)
+
+    def _instead(self, fault: Fault) -> Response:
+        headers = {} if fault.retry_after is None else {"Retry-After": _header(fault.retry_after)}
+        if fault.seconds is not None and fault.kind == "throttle" and fault.retry_after is None:
+            headers = {"Retry-After": str(max(1, math.ceil(fault.ends - self._now())))}
+        if fault.kind == "challenge":
+            return _challenge(self._now())
+        if fault.kind == "html":
+            return HTMLResponse(_HTML, fault.status or 200, headers)
+        if fault.kind == "empty":
+            return Response(b"", fault.status or 200, headers, media_type="application/json")
+        status = fault.status or {"throttle": 429, "oauth_error": 400}[fault.kind]
+        return JSONResponse(fault.body or _error(fault.where, status), status, headers)
 
 
 class Broken(Response):
@@ -133,19 +180,29 @@ def _reset(transport: asyncio.Transport) -> None:
     transport.abort()
 
 
-def _truncated(whole: Response) -> Response:
+def _changed(fault: Fault, whole: Response) -> Response:
+    """The endpoint's answer, cut, padded, or with other links."""
     body = bytes(whole.body)
-    return Response(body[: len(body) // 2], whole.status_code, media_type="application/json")
+    if fault.kind == "truncated":
+        return Response(body[: len(body) // 2], whole.status_code, media_type="application/json")
+    if fault.kind == "large":
+        body = body.ljust(fault.size)
+    else:
+        content = json.loads(body)
+        for name in {"@odata.nextLink", "@odata.deltaLink"} & content.keys():
+            content[name] = fault.host + urlsplit(content[name])._replace(scheme="", netloc="").geturl()
+        body = json.dumps(content).encode()
+    return Response(body, whole.status_code, media_type="application/json")
 
 
-def _instead(fault: Fault) -> Response:
-    headers = {} if fault.retry_after is None else {"Retry-After": _header(fault.retry_after)}
-    if fault.kind == "html":
-        return HTMLResponse(_HTML, fault.status or 200, headers)
-    if fault.kind == "empty":
-        return Response(b"", fault.status or 200, headers, media_type="application/json")
-    status = fault.status or {"throttle": 429, "oauth_error": 400}[fault.kind]
-    return JSONResponse(fault.body or _error(fault.where, status), status, headers)
+def _challenge(now: float) -> Response:
+    """Microsoft's page "Claims challenges, claims requests, and client capabilities"."""
+    wanted = json.dumps({"access_token": {"nbf": {"essential": True, "value": str(int(now))}}})
+    packed = base64.b64encode(wanted.encode()).decode()
+    where = "https://login.microsoftonline.com/common/oauth2/v2.0/authorize"
+    challenge = f'Bearer realm="", authorization_uri="{where}", error="insufficient_claims", claims="{packed}"'
+    error = {"code": "InvalidAuthenticationToken", "message": "The sample Graph was told to ask for other claims."}
+    return JSONResponse({"error": error}, 401, {"WWW-Authenticate": challenge})
 
 
 def _header(value: float | str) -> str:
@@ -153,9 +210,14 @@ def _header(value: float | str) -> str:
 
 
 def _error(where: str, status: int) -> dict[str, Any]:
-    if where == "graph":
+    if where in ("graph", "api"):
         code = "TooManyRequests" if status == 429 else "serviceNotAvailable"
-        return {"error": {"code": code, "message": f"The sample Graph was told to answer {status}."}}
+        return {
+            "error": {
+                "code": code,
+                "message": f"The sample {'Graph' if where == 'graph' else 'API'} was told to answer {status}.",
+            }
+        }
     name = "temporarily_unavailable" if status in (429, 503) else "server_error"
     code_number = 90055 if status == 429 else 90033
     text = f"AADSTS{code_number}: The sample tenant was told to answer {status}."

@@ -11,6 +11,7 @@ _TOTALS = (
     "device_codes_redeemed",
     "passwords_redeemed",
     "on_behalf_of_redeemed",
+    "mails_sent",
     "refused",
     "families_revoked",
     "faults",
@@ -20,7 +21,11 @@ KEPT = 1000
 
 
 class Journal:
-    """Counts in total, by person and by Graph path. Use `keep_secrets=False` in a long-lived tenant: secrets add up."""
+    """Counts in total, by person, and by Graph path and call (method and path).
+
+    `too_early` counts Graph requests during a throttling that had already refused one. Use `keep_secrets=False` in a
+    long-lived tenant: secrets add up.
+    """
 
     def __init__(self, *, keep_secrets: bool = True) -> None:
         self._keep_secrets = keep_secrets
@@ -31,8 +36,11 @@ class Journal:
         """Resets the counts. The secrets stay known, because they may still be in use."""
         self._totals: Counter[str] = Counter()
         self._by_person: dict[str, Counter[str]] = {}
-        self._graph: dict[str, Counter[str]] = {"by_path": Counter(), "by_status": Counter(), "by_person": Counter()}
+        self._graph: dict[str, Counter[str]] = {
+            name: Counter() for name in ("by_path", "by_call", "by_status", "by_person")
+        }
         self._graph_seconds = 0.0
+        self._throttled = self._too_early = 0
         self._tokens: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._refusals: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._in_flight = self._peak = 0
@@ -63,12 +71,18 @@ class Journal:
         """Every secret so far."""
         return set(self._secrets)
 
-    def graph(self, path: str, status: int, seconds: float, username: str | None) -> None:
+    def graph(self, path: str, status: int, seconds: float, username: str | None, *, method: str = "GET") -> None:
         """Counts an answer of Graph."""
         self._graph["by_path"][path] += 1
+        self._graph["by_call"][f"{method} {path}"] += 1
         self._graph["by_status"][str(status)] += 1
         self._graph["by_person"][username or "nobody"] += 1
         self._graph_seconds += seconds
+
+    def throttled(self, *, again: bool) -> None:
+        """Counts a request that Graph throttled; `again`: the same throttling had refused one before."""
+        self._throttled += 1
+        self._too_early += again
 
     def enter(self) -> None:
         """Notes that a token request begins."""
@@ -84,6 +98,7 @@ class Journal:
         """Everything but the secrets, as JSON."""
         graph: dict[str, Any] = {name: dict(counts) for name, counts in self._graph.items()}
         graph |= {"requests": self._graph["by_path"].total(), "seconds": round(self._graph_seconds, 6)}
+        graph |= {"throttled": self._throttled, "too_early": self._too_early}
         return {
             **{name: self._totals[name] for name in _TOTALS},
             "peak_token_requests": self._peak,

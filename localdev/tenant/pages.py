@@ -4,6 +4,7 @@ A program posts the hidden fields back with one more field:
 
     choose a person      POST <form action>  flow, username
     consent              POST <form action>  flow, answer=accept | cancel
+    need admin approval  POST <form action>  flow, answer=cancel
     device code          POST /device        user_code
 """
 
@@ -79,6 +80,13 @@ def consent(person: Person, words: Iterable[str], *, action: str, flow: str, app
     buttons = '<button name="answer" value="accept">Accept</button><button name="answer" value="cancel">Cancel</button>'
     body = f"<p>{escape(person.username)}</p><p>{escape(app_name)} would like to:</p><ul>{wishes}</ul>"
     return page("Permissions requested", body + _form(action, flow, buttons))
+
+
+def need_administrator(problem: str, *, action: str, flow: str, app_name: str) -> HTMLResponse:
+    """The tenant wants an administrator to consent: nothing to do here but to go back."""
+    button = '<button name="answer" value="cancel">Return to the application without granting consent</button>'
+    body = f'<p>{escape(app_name)}</p><p role="alert">{escape(problem)}</p>'
+    return page("Need admin approval", body + _form(action, flow, button))
 
 
 def enter_code(user_code: str = "", notice: str = "") -> HTMLResponse:

@@ -39,7 +39,8 @@ ORGANISATIONS = (CONTOSO, FABRIKAM)
 
 @dataclass
 class Person:
-    """A person who can sign in. `oids` has their object ID by tenant ID; the first is their home."""
+    """A person who can sign in. `oids` has their object ID by tenant ID; the first is their home. An `administrator`
+    may consent for everybody at home."""
 
     username: str
     name: str
@@ -48,6 +49,7 @@ class Person:
     password: str
     roles: list[str] = field(default_factory=list)
     photo: bool = False
+    administrator: bool = False
     state: str | None = None
     events: int = 0
     barred_at: int = 0
@@ -181,6 +183,7 @@ def make(
     guest_of: Organisation | None = None,
     roles: tuple[str, ...] = (),
     photo: bool = False,
+    administrator: bool = False,
 ) -> Person:
     """Makes a person. The IDs follow from the username, the organisation from its domain."""
     home = next(each for each in ORGANISATIONS if username.lower().endswith("@" + each.domain))
@@ -199,12 +202,28 @@ def make(
         "businessPhones": ["+1 425 555 0100"],
         "preferredLanguage": "en-US",
     }
-    return Person(username, name, oids, profile, password=f"sample-{given.lower()}", roles=list(roles), photo=photo)
+    return Person(
+        username,
+        name,
+        oids,
+        profile,
+        password=f"sample-{given.lower()}",
+        roles=list(roles),
+        photo=photo,
+        administrator=administrator,
+    )
 
 
 def _sample() -> list[Person]:
     return [
-        make("ada@contoso.example", "Ada Lindqvist", job_title="Operations lead", roles=(OPERATOR_ROLE,), photo=True),
+        make(
+            "ada@contoso.example",
+            "Ada Lindqvist",
+            job_title="Operations lead",
+            roles=(OPERATOR_ROLE,),
+            photo=True,
+            administrator=True,
+        ),
         make("ben@contoso.example", "Ben Okafor", job_title="Sales manager", office="18/2111", photo=True),
         make("chiara@contoso.example", "Chiara Rossi", job_title="Designer", office="20/1101"),
         make("deniz@contoso.example", "Deniz Demir", job_title="Paralegal", office="24/1106"),
@@ -212,5 +231,5 @@ def _sample() -> list[Person]:
         make("farid@contoso.example", "Farid Haddad", job_title="Accountant", office="98/2202"),
         make("greta@fabrikam.example", "Greta Nowak", job_title="Consultant", office="F1", guest_of=CONTOSO),
         make("hugo@fabrikam.example", "Hugo Martin", job_title="Buyer", office="F2"),
-        make("ines@fabrikam.example", "Ines Duarte", job_title="Director", office="F3", photo=True),
+        make("ines@fabrikam.example", "Ines Duarte", job_title="Director", office="F3", photo=True, administrator=True),
     ]

@@ -59,6 +59,7 @@ class Redemption:
             raise refuse(500112, given=request.form.get("redirect_uri", ""))
         _check_verifier(code.challenge, request.form.get("code_verifier", ""))
         sign_in = self._standing(request, code.sign_in)
+        self._asked(request, sign_in)
         code.spent = True
         return self._counted("codes_redeemed", sign_in, self._first_answer(request, sign_in))
 
@@ -153,7 +154,13 @@ class Redemption:
         return replace(sign_in, tid=tid)
 
     def _asked(self, request: TokenRequest, sign_in: SignIn) -> Asked:
-        return self._tenancy.scopes.read(request.form.get("scope") or sign_in.scope, unknown=70011)
+        """What the request asks for: scopes of one resource (AADSTS28000). They may be left out, unless the sign-in was
+        for several resources (AADSTS28003)."""
+        asked = self._tenancy.scopes.read(request.form.get("scope") or sign_in.scope, unknown=70011)
+        if not request.form.get("scope") and len({each.resource for each in asked.api}) > 1:
+            raise refuse(28003)
+        asked.resource()
+        return asked
 
     def _first_answer(self, request: TokenRequest, sign_in: SignIn) -> dict[str, Any]:
         asked = self._asked(request, sign_in)

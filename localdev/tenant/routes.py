@@ -1,4 +1,4 @@
-"""Which path is whose: the back channel for programs (https); pages, Graph and the control API (http)."""
+"""Which path is whose: the back channel for programs (https); pages, Graph, sample API and control API (http)."""
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -7,20 +7,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from localdev.control.endpoint import Control
+from localdev.graph.routes import graph_routes
+from localdev.sample_api.endpoint import SampleApi
 from localdev.tenant import pages
+from localdev.tenant.admin_consent import AdminConsent
 from localdev.tenant.authorize import Authorization
 from localdev.tenant.browser_session import BrowserSessions
-from localdev.tenant.control import Commands, Control
 from localdev.tenant.device_pages import DevicePages
 from localdev.tenant.discovery import Discovery
-from localdev.tenant.graph import Graph
 from localdev.tenant.managed_identity import ManagedIdentity
 from localdev.tenant.tenancy import Tenancy
 from localdev.tenant.token_endpoint import TokenEndpoint
 
 # Requests with another host name are refused, also when that name points to this machine.
 _LOCAL_ONLY = [Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1"], www_redirect=False)]
-_EVERY_METHOD = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 
 
 def back_channel(tenancy: Tenancy) -> Starlette:
@@ -40,50 +41,31 @@ def back_channel(tenancy: Tenancy) -> Starlette:
     return Starlette(routes=routes, middleware=_LOCAL_ONLY)
 
 
-def front(tenancy: Tenancy, commands: Commands) -> Starlette:
-    """The routes for browsers. Graph and the control API share their address."""
-    routes = [Route("/", _home), *_sign_in(tenancy), *_graph(tenancy), *_control(commands)]
+def front(tenancy: Tenancy, control: Control) -> Starlette:
+    """The routes for browsers. Graph, the sample API and the control API share their address."""
+    apis = [*graph_routes(tenancy), *SampleApi(tenancy).routes(), *control.routes()]
+    routes = [Route("/", _home), *_sign_in(tenancy), *apis]
     routes.append(Route("/managed-identity/token", ManagedIdentity(tenancy).token))
     return Starlette(routes=routes, middleware=_LOCAL_ONLY)
 
 
 def _sign_in(tenancy: Tenancy) -> list[Route]:
     authorization, device = Authorization(tenancy, BrowserSessions(tenancy)), DevicePages(tenancy)
+    admin_consent = AdminConsent(tenancy)
     return [
         Route("/oidc/authorize", authorization.authorize),
         Route("/oidc/logout", authorization.sign_out),
         Route("/choose", authorization.choose, methods=["POST"]),
         Route("/consent", authorization.consent, methods=["POST"]),
+        Route("/adminconsent/choose", admin_consent.choose, methods=["POST"]),
+        Route("/adminconsent/answer", admin_consent.answer, methods=["POST"]),
+        Route("/{tenant}/v2.0/adminconsent", admin_consent.ask),
         Route("/device", device.enter),
         Route("/device", device.code, methods=["POST"]),
         Route("/device/choose", device.choose, methods=["POST"]),
         Route("/device/answer", device.answer, methods=["POST"]),
         Route("/{tenant}/oauth2/v2.0/authorize", authorization.authorize),
         Route("/{tenant}/oauth2/v2.0/logout", authorization.sign_out),
-    ]
-
-
-def _graph(tenancy: Tenancy) -> list[Route]:
-    graph = Graph(tenancy)
-    return [
-        Route("/graph/v1.0/me", graph.me),
-        Route("/graph/v1.0/me/photo/$value", graph.photo),
-        Route("/graph/v1.0/me/photos/{size}/$value", graph.photo),
-        Route("/graph/v1.0/me/calendarView", graph.calendar_view),
-        Route("/graph/{path:path}", graph.unknown, methods=_EVERY_METHOD),
-    ]
-
-
-def _control(commands: Commands) -> list[Route]:
-    control = Control(commands)
-    return [
-        Route("/control/people", control.people, methods=["GET", "POST"]),
-        Route("/control/people/{username}", control.person, methods=["PATCH"]),
-        Route("/control/faults", control.faults, methods=["POST", "DELETE"]),
-        Route("/control/settings", control.settings, methods=["PATCH"]),
-        Route("/control/apps/{client_id}", control.app, methods=["PATCH"]),
-        Route("/control/log", control.log),
-        Route("/control/reset", control.reset, methods=["POST"]),
     ]
 
 

@@ -1,6 +1,6 @@
 """Scopes: the resource of a scope, its words for a person, and its spelling in an answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from localdev.tenant.errors import refuse
@@ -32,16 +32,25 @@ ON_GRAPH = {
     "Calendars.ReadWrite": "Read and change your calendars",
     "Contacts.Read": "Read your contacts",
     "Files.Read": "Read your files",
+    "Mail.ReadBasic": "Read your mail without its bodies",
     "Mail.Read": "Read your mail",
+    "Mail.ReadWrite": "Read and change your mail",
     "Mail.Send": "Send mail as you",
     "MailboxSettings.Read": "Read your mailbox settings",
     "Presence.Read": "Read your presence",
     "Tasks.Read": "Read your tasks",
+    "Tasks.ReadWrite": "Read and change your tasks",
 }
 # Of the app's own API.
 ON_API = {
     API_SCOPE: "Act for you at this app's own API",
     OPERATOR_SCOPE: "Read this app's list of people",
+}
+# Of the sample API. One has the name of a Graph scope: a scope belongs to its resource.
+ON_SAMPLE_API = {
+    "Items.Read": "Read your items at the sample API",
+    "Items.ReadWrite": "Read and change your items at the sample API",
+    "User.Read": "Read your profile at the sample API",
 }
 
 
@@ -57,11 +66,6 @@ class Scope:
     def key(self) -> str:
         """The key under which consent is stored, whatever the spelling."""
         return f"{self.resource}/{self.name}"
-
-    @property
-    def words(self) -> str:
-        """The text on the consent page."""
-        return ON_GRAPH.get(self.name) or ON_API.get(self.name, ON_API[API_SCOPE])
 
 
 @dataclass(frozen=True)
@@ -85,29 +89,41 @@ class Asked:
 
 
 class ScopeReader:
-    """Reads scope strings. `graphs` are further roots of the sample Graph, `apis` client IDs that expose an API."""
+    """Reads scope strings. `graphs` are further roots of the sample Graph; `apis` has, by client ID, the scopes that an
+    API exposes, in words."""
 
-    def __init__(self, graphs: Iterable[str], apis: Iterable[str]) -> None:
+    def __init__(self, graphs: Iterable[str], apis: Mapping[str, Mapping[str, str]]) -> None:
         self._graphs = (*GRAPHS, *graphs)
-        self._apis = frozenset(apis)
+        self._apis = apis
 
     def is_graph(self, resource: str) -> bool:
         """Whether a token for this resource is for Graph."""
         return resource in self._graphs
 
     def read(self, text: str, *, unknown: int = 650053) -> Asked:
-        """Raises EntraError with the code `unknown` for a scope that its resource doesn't have."""
+        """Raises EntraError with the code `unknown` for a scope that its resource doesn't have, and AADSTS70011 for
+        .default beside other scopes ("Scopes and permissions in the Microsoft identity platform")."""
         words = dict.fromkeys(text.split())
         oidc = tuple(word for word in words if word in OIDC)
-        return Asked(oidc, tuple(self._one(word, unknown) for word in words if word not in OIDC))
+        api = tuple(self._one(word, unknown) for word in words if word not in OIDC)
+        if len(api) > 1 and any(each.name == DEFAULT for each in api):
+            raise refuse(70011, scope=text)
+        return Asked(oidc, api)
+
+    def words(self, key: str) -> str:
+        """The text for a scope key on the consent page."""
+        resource, _, name = key.rpartition("/")
+        return self._exposed(resource)[name] if resource else OIDC[name]
 
     def _one(self, word: str, unknown: int) -> Scope:
         prefix, _, name = word.rpartition("/")
         resource = self._resource(prefix)
-        known = ON_GRAPH if resource in self._graphs else ON_API
-        if name != DEFAULT and name not in known:
+        if name != DEFAULT and name not in self._exposed(resource):
             raise refuse(unknown, scope=word)
         return Scope(resource, name, prefix + "/" if prefix else "")
+
+    def _exposed(self, resource: str) -> Mapping[str, str]:
+        return ON_GRAPH if self.is_graph(resource) else self._apis[resource]
 
     def _resource(self, prefix: str) -> str:
         plain = prefix.rstrip("/")

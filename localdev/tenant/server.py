@@ -9,9 +9,12 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from localdev import tls as tls_files
-from localdev.tenant.apps import CALLBACK, DESKTOP_CLIENT_ID, WEB_CLIENT_ID
+from localdev.control.commands import Commands
+from localdev.control.data_commands import DataCommands
+from localdev.control.endpoint import Control
+from localdev.sample_api.endpoint import PATH
+from localdev.tenant.apps import CALLBACK, DESKTOP_CLIENT_ID, SAMPLE_API_CLIENT_ID, WEB_CLIENT_ID
 from localdev.tenant.certificates import ClientCertificate
-from localdev.tenant.control import Commands
 from localdev.tenant.listener import Door, Listener, bind
 from localdev.tenant.people import CONTOSO
 from localdev.tenant.routes import back_channel, front
@@ -49,6 +52,7 @@ class SampleTenant:
     ) -> None:
         self._tenancy = Tenancy(folder=state, clock=clock, redirect_uris=redirect_uris, keep_secrets=keep_secrets)
         self._commands = Commands(self._tenancy)
+        self.data = DataCommands(self._tenancy, self._do)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._state, self._given_tls = state, tls
         self._tls: tls_files.TlsFiles | None = None
@@ -65,7 +69,7 @@ class SampleTenant:
         self._tenancy.devices.page = f"{self._tenancy.page}/device"
         doors = [
             Door(back_channel(self._tenancy), back, self._tls),
-            Door(front(self._tenancy, self._commands), page),
+            Door(front(self._tenancy, Control(self._commands, DataCommands(self._tenancy))), page),
         ]
         self._listener = Listener(doors, self._tenancy.faults.stop)
         self._listener.start()
@@ -115,6 +119,16 @@ class SampleTenant:
         return self._tenancy.graph
 
     @property
+    def sample_api_url(self) -> str:
+        """The sample API's address; /items comes after it."""
+        return self._tenancy.page + PATH
+
+    @property
+    def sample_api(self) -> str:
+        """The sample API as a resource: its scopes are written after it, for instance <this>/Items.ReadWrite."""
+        return f"api://{SAMPLE_API_CLIENT_ID}"
+
+    @property
     def ca_bundle(self) -> Path:
         """A PEM file with the CA behind the https addresses."""
         assert self._tls, "it has not been started"
@@ -138,7 +152,7 @@ class SampleTenant:
             "REQUESTS_CA_BUNDLE": str(self.ca_bundle),
         }
 
-    # Faults: as in the control API (see control).
+    # As in the control API (see localdev.control). `data` has the rest: people's mail, tasks and pushed items.
 
     def change_person(self, username: str, **changes: Any) -> dict[str, Any]:
         """`state` (see people.STATES; None undoes all), `continuous_access`, `roles`, `profile`."""
@@ -151,6 +165,14 @@ class SampleTenant:
     def people(self) -> list[dict[str, Any]]:
         """Everybody: username, name, state, roles, profile, oids by tenant ID (home first), password."""
         return self._do(self._commands.people)
+
+    def withdraw_consent(self, username: str, scope: str) -> None:
+        """Takes single scopes of a person back; the others stay."""
+        self._do(lambda: self._commands.withdraw_consent(username, scope))
+
+    def change_tenant(self, tenant: str, *, consent: str) -> None:
+        """Who may consent in a tenant: see consents.POLICIES."""
+        self._do(lambda: self._commands.change_tenant(tenant, consent=consent))
 
     def add_fault(self, where: str, kind: str, **facts: Any) -> None:
         """See faults.Fault."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from localdev.graph.data import GraphData
+from localdev.sample_api.items import Items
 from localdev.tenant.apps import Apps, SecretState
 from localdev.tenant.consents import Consents
 from localdev.tenant.devices import Devices
@@ -38,7 +40,9 @@ class Tenancy:
         self.journal = Journal(keep_secrets=keep_secrets)
         self.people = People()
         self.consents = Consents()
-        self.faults = Faults()
+        self.faults = Faults(self.now)
+        self.data = GraphData(self.now)
+        self.items = Items()
         self.signing = SigningKey(self.memory.values["signing_key"])
         self.workloads = Workloads(SigningKey(self.memory.values["workload_key"]))
         self.apps = Apps(secret=self.memory.values["client_secret"], redirect_uris=redirect_uris)
@@ -70,7 +74,7 @@ class Tenancy:
     @property
     def scopes(self) -> ScopeReader:
         """Reads scopes; the sample Graph's own address is a Graph root too."""
-        return ScopeReader((self.graph, self.page), (self.apps.web.client_id,))
+        return ScopeReader((self.graph, self.page), {app.client_id: app.exposes for app in self.apps if app.exposes})
 
     def save(self) -> None:
         """Stores what has happened to people, and what they consented to."""
@@ -91,6 +95,8 @@ class Tenancy:
         self.settings.reset()
         self.people.reset()
         self.consents.clear()
+        self.data.clear()
+        self.items.clear()
         self.refresh_tokens.forget()
         for app in self.apps:
             app.secret_state = SecretState.VALID

@@ -1,7 +1,7 @@
 """Builds the token endpoint's answer: access token, refresh token, id token, client_info.
 
 Shapes: Microsoft's pages "ID token claims reference" and "Access token claims reference". Tokens for Graph are
-version 1.0, tokens for the app's own API version 2.0.
+version 1.0, tokens for other APIs version 2.0.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ def granted(tenancy: Tenancy, sign_in: SignIn, asked: Asked) -> Granted:
     """Everything consented to on the requested resource, as Entra does. Raises AADSTS65001 for a scope without
     consent."""
     resource = asked.resource()
-    given = tenancy.consents.of(sign_in.client_id, _oid(tenancy, sign_in))
+    given = tenancy.consents.of(sign_in.client_id, _oid(tenancy, sign_in), sign_in.tid)
     names = tuple(sorted(key.removeprefix(resource + "/") for key in given if key.startswith(resource + "/")))
     missing = [each for each in asked.api if each.name != DEFAULT and each.key not in given]
     if missing or (asked.api and not names) or not given:
@@ -139,7 +139,8 @@ def _for_resource(tenancy: Tenancy, sign_in: SignIn, given: Granted, person: Per
 
 
 def _for_api(tenancy: Tenancy, sign_in: SignIn, given: Granted, person: Person) -> dict[str, Any]:
-    roles = {"roles": person.roles} if person.roles else {}
+    # App roles belong to one app: the sample API has none.
+    roles = {"roles": person.roles} if person.roles and given.resource == tenancy.apps.web.client_id else {}
     return roles | {
         "iss": issuer(tenancy, sign_in),
         "aud": given.resource,

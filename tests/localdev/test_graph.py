@@ -160,8 +160,8 @@ def test_echoes_and_makes_request_ids(tenant: SampleTenant, token: str) -> None:
 
 
 def test_knows_no_more_of_graph(tenant: SampleTenant, token: str) -> None:
-    """404 in Graph's shape, and nothing can be written."""
-    assert graph_get(tenant, "/me/messages", token).json()["error"]["code"] == "Request_ResourceNotFound"
+    """404 in Graph's shape, and a profile can't be written."""
+    assert graph_get(tenant, "/me/drive", token).json()["error"]["code"] == "Request_ResourceNotFound"
     headers = {"Authorization": f"Bearer {token}"}
     assert session(tenant).patch(f"{tenant.graph_url}/v1.0/me", headers=headers).status_code == 405
 

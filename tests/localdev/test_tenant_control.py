@@ -51,6 +51,23 @@ def test_changes_settings_apps_and_faults(web: WebApp) -> None:
     assert refresh(tenant, token).status_code == 200
 
 
+def test_changes_mail_tasks_consents_and_tenants(web: WebApp) -> None:
+    """As the methods of the same names do; what was sent and pushed can be read."""
+    tenant, person = web.tenant, f"/people/{BEN}"
+    web.sign_in(BEN, "User.Read", "Mail.Read")
+    unread = control(tenant, "GET", f"{person}/mail").json()["unread"]
+    assert control(tenant, "POST", f"{person}/mail", {"subject": "Hello"}).json()["subject"] == "Hello"
+    assert control(tenant, "GET", f"{person}/mail").json() == {"sent": [], "unread": unread + 1}
+    task = control(tenant, "POST", f"{person}/tasks", {"title": "Write"}).json()
+    done = control(tenant, "PATCH", f"{person}/tasks/{task['id']}", {"status": "completed"}).json()
+    assert (done["title"], done["status"]) == ("Write", "completed")
+    assert control(tenant, "DELETE", f"{person}/delta-links").status_code == 200
+    assert control(tenant, "DELETE", f"{person}/consents", {"scope": "Mail.Read"}).status_code == 200
+    assert web.silent("Mail.Read")["error_codes"] == [65001]
+    assert control(tenant, "PATCH", "/tenants/contoso.example", {"consent": "administrators"}).status_code == 200
+    assert control(tenant, "GET", "/pushed").json()["puts"] == 0
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -63,6 +80,15 @@ def test_changes_settings_apps_and_faults(web: WebApp) -> None:
         ("PATCH", "/settings", {"latency": -1}, 400),
         ("PATCH", "/apps/nobody", {}, 404),
         ("PATCH", "/apps/c0a5b1de-4f2b-4d0e-9a11-7e5f3a0c0001", {"secret_state": "lost"}, 400),
+        ("PATCH", "/tenants/contoso.example", {"consent": "nobody"}, 400),
+        ("PATCH", "/tenants/nowhere.example", {"consent": "everybody"}, 404),
+        ("DELETE", f"/people/{BEN}/consents", {"scope": "User.Raed"}, 404),
+        ("GET", "/people/nobody@contoso.example/mail", None, 404),
+        ("POST", f"/people/{BEN}/mail", {}, 400),
+        ("POST", f"/people/{BEN}/tasks", {"title": "X", "status": "bored"}, 400),
+        ("PATCH", f"/people/{BEN}/tasks/none", {"title": "X"}, 400),
+        ("PATCH", f"/people/{BEN}/tasks/none", {"colour": "red"}, 400),
+        ("DELETE", "/people/nobody@contoso.example/delta-links", {}, 404),
         ("POST", "/faults", {"where": "token", "kind": "status"}, 400),
         ("POST", "/faults", {"where": "token", "kind": "html", "colour": "red"}, 400),
     ],
