@@ -174,6 +174,8 @@ class SlotRun:
         """Ends the leases that were taken and not used, so that nobody waits for them. One that the storage does not
         let us end runs out by itself."""
         unused, self._unused_leases = list(self._unused_leases.values()), {}
+        if not unused:
+            return
         try:
             results = self._app.store.touch_many([replace(each, lease=None) for each in unused])
             for account, result in zip(unused, results, strict=True):

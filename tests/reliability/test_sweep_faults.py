@@ -214,7 +214,7 @@ def sweep_if_due(app: Services) -> dict[str, int]:
     return record.counts if record else {}
 
 
-def test_a_second_person_with_the_same_error_stops_the_sweep_and_next_time_they_stop_nobody(
+def test_a_second_person_with_the_same_error_stops_the_sweep(
     make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
     """Two people before any good answer may be everybody. People who got the error before are no second person."""
