@@ -97,7 +97,7 @@ def test_no_family_is_revoked_in_contended_refreshes(
     """Strict rotation, two browser processes with four threads each against two sweeping processes, four people: not
     one refresh token is used twice, and nobody is set aside. The sweeping processes' clocks are ahead, so that people
     are due to them however busy their browsers are."""
-    sample_tenant.change_settings(rotation="strict")
+    sample_tenant.change_settings(rotation="strict", access_token_lifetime=30)
     strict = {"REFRESH_TOKEN_ROTATION": "strict", "ABSENT_AFTER": "1s", "SWEEP_EVERY": "1s"}
     app = make_services(**strict)
     people = enrol(app, sample_tenant, PEOPLE[:4])

@@ -89,6 +89,7 @@ def test_a_withdrawn_row_is_not_brought_back(make_services: MakeServices, sample
 def test_a_withdrawal_while_a_call_waits_stands(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
     """Another request redeems for this person, who withdraws before it is done. The call is answered, and
     nothing is stored."""
+    sample_tenant.change_settings(access_token_lifetime=30)
     app = make_services()
     who = caller(app, sample_tenant)
     before = app.enrolment.save_sign_in(exchanged(app, who))
