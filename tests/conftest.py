@@ -145,7 +145,7 @@ def start_app(
             monkeypatch.setenv(name, value)
         running = RunningApp(hosts[-1], url, sample_tenant, clock)
         with contextlib.suppress(SettingsError):
-            running.services.now = clock
+            running.services.now = running.services.lease_clock = clock
         return running
 
     yield start
