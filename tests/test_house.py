@@ -197,12 +197,14 @@ def test_few_files_use_a_service_s_library(library: str) -> None:
     assert [place for place in ONLY_IN[library] if not any(file.startswith(place) for file in using)] == []
 
 
-@pytest.mark.parametrize("module", ["checks", "memory", "protocol"])
+@pytest.mark.parametrize("module", ["checks", "memory", "protocol", "slots"])
 def test_the_protocol_and_the_store_in_memory_know_nothing_of_tables(module: str) -> None:
     """The protocol is what every store has in common."""
     names = names_in(ROOT / "shared" / "store" / f"{module}.py")
     assert {name for name in names if is_within(name, ["shared.store", "azure"])} <= {
-        name for name in names if is_within(name, ["shared.store.checks", "shared.store.protocol"])
+        name
+        for name in names
+        if is_within(name, ["shared.store.checks", "shared.store.protocol", "shared.store.slots"])
     }
 
 
