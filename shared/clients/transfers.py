@@ -44,7 +44,6 @@ class Request:
 
     Attributes:
         headers: in the form "Name: value".
-        repeatable: may libcurl send it again when a kept-alive connection turned out to be dead?
         proxy: the proxy's address, or "".
         connect_seconds, seconds: time limits for the connection, and for everything.
     """
@@ -53,7 +52,6 @@ class Request:
     url: str = field(repr=False)
     headers: list[str] = field(repr=False)
     body: bytes | None = field(repr=False)
-    repeatable: bool
     proxy: str
     connect_seconds: float
     seconds: float
@@ -111,23 +109,30 @@ class _Transfer:
         self._bytes = 0
         self._unread = request.body or b""
 
-    def configure(self, handle: pycurl.Curl) -> None:
-        """Gives the request to a handle of `new_handle`, which another transfer may have used."""
+    def configure(self, handle: pycurl.Curl, ca_bundle: str) -> None:
+        """Prepares a handle that another transfer may have used: `reset` leaves nothing of that one."""
         request = self.request
+        handle.reset()
         handle.setopt(pycurl.URL, request.url)
-        if request.body is None:
-            handle.setopt(pycurl.HTTPGET, 1)
-        elif request.repeatable:
-            handle.setopt(pycurl.POSTFIELDS, request.body)
-        else:  # libcurl can't repeat what it can't read twice (`Curl_retry_request` in lib/transfer.c)
+        if request.body is not None:
+            # libcurl would by itself send a request again whose kept connection died (`Curl_retry_request`,
+            # lib/transfer.c). It can't repeat a body that it can't read twice.
             handle.setopt(pycurl.POST, 1)
             handle.setopt(pycurl.POSTFIELDSIZE_LARGE, len(request.body))
             handle.setopt(pycurl.READFUNCTION, self._read)
         handle.setopt(pycurl.CUSTOMREQUEST, request.method)
         handle.setopt(pycurl.HTTPHEADER, [*request.headers, "Accept-Encoding: identity", "Expect:"])
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         handle.setopt(pycurl.PROXY, request.proxy)
+        handle.setopt(pycurl.CAINFO, ca_bundle)
+        handle.setopt(pycurl.PROXY_CAINFO, ca_bundle)
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(int(request.connect_seconds * 1000), 1))
         handle.setopt(pycurl.TIMEOUT_MS, max(int(request.seconds * 1000), 1))
+        handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+        handle.setopt(pycurl.LOW_SPEED_TIME, _SILENCE_SECONDS)
+        handle.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
+        handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.HEADERFUNCTION, self._lines.append)
         handle.setopt(pycurl.WRITEFUNCTION, self._keep_part)
 
@@ -235,9 +240,9 @@ class _Driver:
                 if not self._new:
                     return
                 transfer = self._new.popleft()
-            handle = self._idle.pop() if self._idle else _new_handle(self._ca_bundle)
+            handle = self._idle.pop() if self._idle else pycurl.Curl()
             try:
-                transfer.configure(handle)
+                transfer.configure(handle, self._ca_bundle)
             except (pycurl.error, ValueError, UnicodeError):  # a URL or header that can't be sent
                 transfer.fail("connection")
                 continue
@@ -297,20 +302,6 @@ class _Driver:
 
     def _set_timer(self, milliseconds: int) -> None:
         self._act_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
-
-
-def _new_handle(ca_bundle: str) -> pycurl.Curl:
-    """A handle with the options that all transfers share."""
-    handle = pycurl.Curl()
-    handle.setopt(pycurl.CAINFO, ca_bundle)
-    handle.setopt(pycurl.PROXY_CAINFO, ca_bundle)
-    handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-    handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-    handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
-    handle.setopt(pycurl.LOW_SPEED_TIME, _SILENCE_SECONDS)
-    handle.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
-    handle.setopt(pycurl.NOSIGNAL, 1)
-    return handle
 
 
 def _headers(lines: list[bytes]) -> dict[str, str]:
