@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from starlette.types import ASGIApp
+
 from localdev import tls as tls_files
 from localdev.tenant.apps import CALLBACK, DESKTOP_CLIENT_ID, WEB_CLIENT_ID
 from localdev.tenant.certificates import ClientCertificate
@@ -30,6 +32,7 @@ class SampleTenant:
         clock: the time in seconds since 1970; tests pass their own.
         redirect_uris: further ones of the web app, beside http://localhost:<any>/signin/callback.
         keep_secrets: remember every issued secret for `issued_secrets`; False in a long-lived tenant.
+        around: wraps the app that programs talk to, for whoever records what is asked and answered.
     """
 
     client_id = WEB_CLIENT_ID
@@ -46,7 +49,9 @@ class SampleTenant:
         clock: Callable[[], float] = time.time,
         redirect_uris: Iterable[str] = (),
         keep_secrets: bool = True,
+        around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     ) -> None:
+        self._around = around
         self._tenancy = Tenancy(folder=state, clock=clock, redirect_uris=redirect_uris, keep_secrets=keep_secrets)
         self._commands = Commands(self._tenancy)
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -64,7 +69,7 @@ class SampleTenant:
         self._tenancy.page = f"http://localhost:{page[0].getsockname()[1]}"
         self._tenancy.devices.page = f"{self._tenancy.page}/device"
         doors = [
-            Door(back_channel(self._tenancy), back, self._tls),
+            Door(self._around(back_channel(self._tenancy)), back, self._tls),
             Door(front(self._tenancy, self._commands), page),
         ]
         self._listener = Listener(doors, self._tenancy.faults.stop)

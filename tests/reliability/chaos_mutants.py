@@ -1,0 +1,59 @@
+"""Copies of the app with one guard taken out: each must be found by a campaign."""
+
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import ROOT
+
+_LEFT_OUT = (".*", "__pycache__", "tests", "docs", "bench", "desktop", "infra")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: in `file`, what `pattern` (a regular expression) matches becomes `replacement`."""
+
+    file: str
+    pattern: str
+    replacement: str
+
+
+MUTANTS: Mapping[str, Mutant] = {
+    "no-etag": Mutant(
+        "shared/store/tables/batches.py",
+        r'return \{"mode": mode, "etag": account\.etag, "match_condition"',
+        'return {"mode": mode, "etag": account.etag if merge else "*", "match_condition"',
+    ),
+    "notification-first": Mutant(
+        "timer_worker/slot_run.py",
+        r"( +)set_aside = \[\]\n",
+        r"\1set_aside = []\n\1notifications.send([turn.after for turn in remaining], self._app)\n",
+    ),
+    "503-is-sign-in-required": Mutant(
+        "shared/identity/classification.py",
+        r"return Verdict\(Outcome\.UNAVAILABLE, code=error\.reason\)",
+        "return Verdict("
+        "Outcome.SIGN_IN_REQUIRED if error.reason == 'http_503' else Outcome.UNAVAILABLE, code=error.reason)",
+    ),
+    "hint-raised": Mutant(
+        "timer_worker/sweep.py",
+        r"if self\._app\.store\.set_hint\(claim, due_at\) is None:",
+        "now = next(each for each in self._app.store.slots() if each.name == claim.name)\n"
+        "                if self._app.store.set_hint(now, due_at) is None:",
+    ),
+}
+
+
+def changed_copy(name: str, folder: Path) -> Path:
+    """Makes a copy of the app without one guard, and returns its folder. Raises LookupError when the guard isn't
+    found: the code has changed, and so must the mutant."""
+    mutant = MUTANTS[name]
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+    file = folder / mutant.file
+    changed, count = re.subn(mutant.pattern, mutant.replacement, file.read_text("utf-8"))
+    if count != 1:
+        raise LookupError(f"mutant {name}: {count} places in {mutant.file} look like its guard")
+    file.write_text(changed, "utf-8")
+    return folder
