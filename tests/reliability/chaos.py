@@ -12,6 +12,7 @@ logs. The exit status is 1 when something that docs/reliability.md promises did 
 import argparse
 import contextlib
 import json
+import pickle
 import sys
 import tempfile
 import threading
@@ -37,7 +38,7 @@ from timer_worker.sweep import CLAIM
 
 _LOOK_SECONDS = 0.7
 _THREADS = 96
-_UNANSWERED = 0
+_LATENCY = 0.3  # seconds of a token request, while nothing is wrong
 PEOPLE = 24
 
 
@@ -106,11 +107,11 @@ class Campaign:
         """Signs out."""
         self._send(self._sign_out, self._people[person], host, alone=alone)
 
-    def challenge(self, person: int, host: int) -> None:
+    def challenge(self, person: int) -> None:
         """Graph refuses this person's present access tokens with a claims challenge."""
         self._tell("PATCH", f"people/{self._people[person].username}", {"continuous_access": True})
 
-    def refuse(self, person: int, host: int, state: str) -> None:
+    def refuse(self, person: int, state: str) -> None:
         """The tenant wants to see this person."""
         self._tell("PATCH", f"people/{self._people[person].username}", {"state": state})
 
@@ -158,7 +159,7 @@ class Campaign:
         window = self._open("tenant", None)
         only_refreshes = {"where": "token", "grant": "refresh_token"}
         if kind in ("slow", "very_slow"):
-            self._tell("PATCH", "settings", {"latency": 1.0 if kind == "slow" else 6.0})
+            self._tell("PATCH", "settings", {"latency": 1.5 if kind == "slow" else 6.0})
         elif kind == "throttle":
             self._tell("POST", "faults", only_refreshes | {"kind": "throttle", "retry_after": 3})
         elif kind == "503":
@@ -192,7 +193,7 @@ class Campaign:
     def _reachable(self, host: int) -> Host | None:
         """The host, or the other one while it is down, as a load balancer would choose. None when both are."""
         first, other = self._stage.hosts[host], self._stage.hosts[1 - host]
-        return next((each for each in (first, other) if each.state != "down"), None)
+        return next((each for each in (first, other) if each.state in ("up", "paused")), None)
 
     @contextlib.contextmanager
     def _noted(self, what: str, somebody: Somebody, host: Host) -> Iterator[Act]:
@@ -260,6 +261,7 @@ class Campaign:
 
     def _enrol(self) -> None:
         """Everybody signs in once."""
+        self._tell("PATCH", "settings", {"latency": _LATENCY})
         for somebody in self._people:
             self._tell("POST", "people", {"username": somebody.username, "name": _name(somebody.username)})
         list(self._acting.map(lambda each: self._sign_in(each, self._stage.hosts[0]), self._people))
@@ -287,7 +289,7 @@ class Campaign:
     def _start(self, host: Host, window: Window) -> None:
         host.start()
         host.wait_until_ready()
-        self._close(window)
+        self._close(window)  # from here on it may be killed again
 
     def _go_on(self, host: Host, window: Window) -> None:
         with self._lock:
@@ -300,7 +302,7 @@ class Campaign:
 
     def _clear_tenant(self, window: Window) -> None:
         self._tell("DELETE", "faults", {})
-        self._tell("PATCH", "settings", {"latency": 0})
+        self._tell("PATCH", "settings", {"latency": _LATENCY})
         self._close(window)
 
     def _mend(self) -> None:
@@ -464,11 +466,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--campaign", type=int, metavar="N", help="N seeds from --seed on, in both rotations")
     parser.add_argument("--mutant", choices=sorted(chaos_mutants.MUTANTS), default="")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the evidence (a pickle), for another look")
+    parser.add_argument("--judge", type=Path, metavar="FILE", help="judge kept evidence once more and do nothing else")
     parser.add_argument("--plan", action="store_true", help="print the plan and do nothing")
     options = parser.parse_args(arguments)
     if options.plan:
         print(*plan(options.seed, options.minutes * 60, options.people), sep="\n")  # noqa: T201
         return 0
+    if options.judge:
+        evidence: Evidence = pickle.loads(options.judge.read_bytes())  # noqa: S301 - our own file
+        again = Outcome(options.seed, evidence.rotation, evidence.end - evidence.begin, evidence, judge(evidence))
+        print(*again.lines(), sep="\n")
+        return int(bool(again.broken))
     seeds = range(options.seed, options.seed + (options.campaign or 1))
     rotations = ("strict", "reusable") if options.campaign else (options.rotation,)
     outcomes = []
@@ -483,6 +492,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 settle=options.settle,
             )
             outcomes.append(outcome)
+            if options.keep:
+                options.keep.write_bytes(pickle.dumps(outcome.evidence))
             said = json.dumps(outcome.as_json()) if options.json else "\n".join(outcome.lines())
             print(said, flush=True, file=sys.stderr if options.campaign else sys.stdout)  # noqa: T201
     if options.campaign:

@@ -9,9 +9,9 @@ STATES = ("revoked", "expired", "require_mfa")
 ANSWERS_LOST = ("reset_midway", "hang_midway", "truncated")
 _CYCLE = 200.0  # seconds: storage and tenant fail in the first part of each cycle, and are calm in the rest
 _STORM = 0.55
-_PERSON_STEPS = {"me": 46, "api": 12, "sign_in": 14, "sign_out": 6, "challenge": 5, "refuse": 3, "timer": 7, "queue": 7}
+_PERSON_STEPS = {"me": 46, "api": 12, "sign_in": 14, "sign_out": 6, "challenge": 6, "refuse": 3, "timer": 7, "queue": 7}
 _STORAGE = {"lost": 3, "500": 2, "500_committed": 2, "503": 3, "delay": 3, "long_delay": 1, "refused": 1}
-_LIFETIMES = (200, 305, 312, 330)  # of access tokens, in seconds: MSAL renews those with less than 300 left
+_LIFETIMES = (200, 200, 302, 305, 312)  # of access tokens, in seconds: MSAL renews those with less than 300 left
 _TENANT = {"slow": 4, "very_slow": 2, "throttle": 2, "503": 2, "lost": 2, "graph_503": 1}
 
 
@@ -34,7 +34,7 @@ class Step:
         return f"{self.at:8.2f} {self.what} {facts}"
 
 
-def plan(seed: int, seconds: float, people: int, *, rate: float = 3.0) -> list[Step]:
+def plan(seed: int, seconds: float, people: int, *, rate: float = 4.0) -> list[Step]:
     """All steps of a campaign, in order.
 
     Args:
@@ -49,23 +49,19 @@ def _people(chance: random.Random, seconds: float, people: int, rate: float) -> 
     at = 0.0
     while (at := at + chance.expovariate(rate)) < seconds:
         (what,) = chance.choices(list(_PERSON_STEPS), list(_PERSON_STEPS.values()))
-        facts: dict[str, Any] = {"host": chance.randrange(2)}
-        if what == "queue":
-            facts = {"slot": f"{chance.randrange(16):02x}"}
-        elif what != "timer":
-            facts["person"] = chance.randrange(people)
-        if what == "refuse":
-            facts["state"] = chance.choice(STATES)
-        elif what in ("sign_in", "sign_out", "api"):
-            facts["alone"] = chance.random() < 0.8  # else it may overlap another one of the same person
-        elif what == "me":
-            facts["times"] = chance.choice((1, 1, 2, 4))  # so many at once
+        person, host = {"person": chance.randrange(people)}, {"host": chance.randrange(2)}
+        facts: dict[str, Any] = {
+            "me": person | host | {"times": chance.choice((1, 1, 2, 4))},  # so many at once
+            "challenge": person,
+            "refuse": person | {"state": chance.choice(STATES)},
+            "timer": host,
+            "queue": {"slot": f"{chance.randrange(16):02x}"},
+        }.get(what, person | host | {"alone": chance.random() < 0.8})  # else it may overlap another one of this person
         yield Step(round(at, 2), what, facts)
-        if what == "challenge":
-            for _ in range(chance.randrange(1, 4)):  # Graph refuses their tokens now: they come back at once
-                soon = min(at + chance.uniform(0.05, 1.5), seconds)
-                again = {"host": chance.randrange(2), "person": facts["person"], "times": chance.choice((1, 2))}
-                yield Step(round(soon, 2), "me", again)
+        if what == "challenge":  # Graph refuses their tokens now, and they come back at once, on both hosts
+            for _ in range(chance.randrange(1, 6)):
+                soon = round(min(at + chance.uniform(0.02, 2.0), seconds), 2)
+                yield Step(soon, "me", person | {"host": chance.randrange(2), "times": 1})
 
 
 def _hosts(chance: random.Random, seconds: float) -> Iterator[Step]:

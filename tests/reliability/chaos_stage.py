@@ -59,7 +59,7 @@ class Host:
     """One host: the app under `python -m localdev.host`, its road to the storage, and its log.
 
     Attributes:
-        state: up, down or paused.
+        state: down, starting, up or paused.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Host:
             environment={**os.environ, **self._settings, **_NO_PROXY},
             output=self._output,
         )
-        self.state = "up"
+        self.state = "starting"
 
     def wait_until_ready(self) -> None:
         """Returns when it answers."""
@@ -95,6 +95,7 @@ class Host:
         while time.monotonic() < deadline and self._child.process.poll() is None:
             with contextlib.suppress(requests.RequestException):
                 if requests.get(f"{self.url}/healthz", timeout=5).ok:
+                    self.state = "up"
                     return
             time.sleep(0.1)
         raise RuntimeError(f"host {self.number} did not start:\n{self.said()[-2000:]}")
@@ -119,7 +120,7 @@ class Host:
         """Ends the process."""
         if self.state == "paused":
             self.go_on()
-        if self.state == "up":
+        if self.state != "down":
             self._child.stop()
         self._output.close()
 
