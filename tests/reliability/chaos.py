@@ -109,7 +109,7 @@ class Campaign:
 
     def challenge(self, person: int) -> None:
         """Graph refuses this person's present access tokens with a claims challenge."""
-        self._tell("PATCH", f"people/{self._people[person].username}", {"continuous_access": True})
+        self._tell("PATCH", f"people/{self._people[person].username}", {"state": "continuous_access"})
 
     def refuse(self, person: int, state: str) -> None:
         """The tenant wants to see this person."""

@@ -218,14 +218,14 @@ def families_live(evidence: Evidence) -> Finding:
 def _why(evidence: Evidence, reuse: TokenRequest) -> tuple[str, str]:
     """The documented window of a second redemption, or "", and what happened, in words."""
     same = [each for each in evidence.requests if each.presented == reuse.presented and each.rotated]
-    first = min(same, key=lambda each: each.at)
+    first = min(same, key=lambda each: each.done)  # the tenant waits before it looks, not after
     account = evidence.chain.get(reuse.presented, ("", 0.0, "?"))[2]
     writes = evidence.writes_of.get(account, [])
     holder = _holder(writes, first.at)
     second = _holder(writes, reuse.at)
-    attempts = [each for each in writes if first.given and first.given in each.tokens and each.at < reuse.at]
+    attempts = [each for each in writes if first.given and first.given in each.tokens and each.at < reuse.done]
     saved = next((each for each in attempts if each.committed), None)
-    until = saved.done if saved else reuse.at
+    until = saved.done if saved else reuse.done
     ended = [
         each
         for each in evidence.windows_of("kill", "pause")
@@ -267,6 +267,7 @@ def _story(
     attempts: list[Write],
 ) -> str:
     """Everything about this person around both redemptions."""
+    begin, end = min(first.at, reuse.at) - 3, max(first.done, reuse.done) + 1
     failed = sum(not each.committed for each in attempts)
     saved = len(attempts) - failed
     head = (
@@ -284,7 +285,7 @@ def _story(
             f"{', the new ones' if first.given in each.tokens and first.given else ''}",
         )
         for each in evidence.writes_of.get(account, [])
-        if first.at - 3 < each.at < reuse.at + 1
+        if begin < each.at < end
     ]
     lines += [
         (
@@ -292,19 +293,19 @@ def _story(
             f"token request {each.presented[:6]} -> {each.given[:6] or each.said[:60]} in {each.done - each.at:.1f} s",
         )
         for each in evidence.requests
-        if first.at - 3 < each.at < reuse.at + 1
+        if begin < each.at < end
         and each.grant == "refresh_token"
         and evidence.chain.get(each.presented, ("", 0.0, ""))[2] == account
     ]
     lines += [
         (each.begin, f"{each.what} at host {each.host}: {each.status} after {each.end - each.begin:.1f} s")
         for each in evidence.acts_of.get(account, [])
-        if first.at - 8 < each.begin < reuse.at + 1
+        if begin - 5 < each.begin < end
     ]
     lines += [
         (each.begin, f"{each.kind} host {each.host} for {each.end - each.begin:.1f} s")
         for each in evidence.windows
-        if each.overlaps(first.at - 3, reuse.at)
+        if each.overlaps(begin, end)
     ]
     return "\n        ".join([head, *(f"{_at(evidence, at)} {text}" for at, text in sorted(lines))])
 
@@ -323,7 +324,7 @@ def losses_are_told(evidence: Evidence) -> Finding:
             continue
         finding.checked += 1
         rows = saved.get((message.account, _moment(message.since)), [])
-        if not any(each.at < message.done and each.done <= message.at + _A_MOMENT / 2 for each in rows):
+        if not any(each.done <= message.at or (each.committed is None and each.at < message.at) for each in rows):
             when = "before its row was saved" if rows else "of a loss that no row tells of"
             finding.broken.append(f"{evidence.name(message.account)}: a message {when}, {_at(evidence, message.at)}")
         earlier = sent.setdefault(message.id, [])

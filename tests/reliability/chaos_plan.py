@@ -67,6 +67,7 @@ def _people(chance: random.Random, seconds: float, people: int, rate: float) -> 
 def _hosts(chance: random.Random, seconds: float) -> Iterator[Step]:
     """Kills, and pauses of all lengths up to longer than a sweep's lease: as long as the campaign allows."""
     pauses = [each for each in (2.0, 6.0, 12.0, 35.0, 66.0) if each <= max(seconds / 6, 2.0)]
+    longest_gap = min(45.0, 15 + seconds / 20)  # a claim of a dead sweep keeps its slot for a while
     at = chance.uniform(4, 10)
     while at < seconds:
         host = chance.randrange(2)
@@ -78,7 +79,7 @@ def _hosts(chance: random.Random, seconds: float) -> Iterator[Step]:
             length = chance.choice(pauses)
             yield Step(round(at, 2), "pause", {"host": host, "seconds": length})
             at += length * chance.choice((0.5, 1.0))  # half of them overlap what comes next
-        at += chance.uniform(4, 20)
+        at += chance.uniform(5, longest_gap)
 
 
 def _faults(chance: random.Random, seconds: float) -> Iterator[Step]:
