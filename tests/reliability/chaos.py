@@ -152,7 +152,7 @@ class Campaign:
         for each in self._stage.hosts if host == 2 else (self._stage.hosts[host],):
             each.weather.set(kind, share)
             window = self._open("storage", each.number)
-            self._later(seconds, lambda each=each, window=window: self._clear(each, window))  # type: ignore[misc]
+            self._later(seconds, lambda each=each, window=window: self._clear(each, window))
 
     def tenant(self, kind: str, seconds: float, answer: str = "", times: int = 1) -> None:
         """The tenant is slow, throttles, fails, or rotates and loses the answer."""
@@ -436,12 +436,14 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
     lines.append(row("seeds", lambda some: f"{min(e.seed for e in some)} to {max(e.seed for e in some)}"))
     lines.append(row("minutes", lambda some: f"{sum(each.seconds for each in some) / 60:.0f}"))
-    for name in counts(outcomes[0].evidence):
-        lines.append(
-            row(name.replace("_", " "), lambda some, name=name: f"{sum(counts(e.evidence)[name] for e in some):,}")
-        )
-    for index, name in enumerate(names):
-        lines.append(row(name, lambda some, index=index: _cell([each.findings[index] for each in some])))
+    lines += [
+        row(name.replace("_", " "), lambda some, name=name: f"{sum(counts(e.evidence)[name] for e in some):,}")
+        for name in counts(outcomes[0].evidence)
+    ]
+    lines += [
+        row(name, lambda some, index=index: _cell([each.findings[index] for each in some]))
+        for index, name in enumerate(names)
+    ]
     return "\n".join(lines)
 
 
@@ -476,7 +478,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.judge:
         evidence: Evidence = pickle.loads(options.judge.read_bytes())  # noqa: S301 - our own file
         again = Outcome(options.seed, evidence.rotation, evidence.end - evidence.begin, evidence, judge(evidence))
-        print(*again.lines(), sep="\n")
+        print(*again.lines(), sep="\n")  # noqa: T201
         return int(bool(again.broken))
     seeds = range(options.seed, options.seed + (options.campaign or 1))
     rotations = ("strict", "reusable") if options.campaign else (options.rotation,)
@@ -495,7 +497,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.keep:
                 options.keep.write_bytes(pickle.dumps(outcome.evidence))
             said = json.dumps(outcome.as_json()) if options.json else "\n".join(outcome.lines())
-            print(said, flush=True, file=sys.stderr if options.campaign else sys.stdout)  # noqa: T201
+            print(said, flush=True, file=sys.stderr if options.campaign else sys.stdout)
     if options.campaign:
         print(table(outcomes))  # noqa: T201
     return int(any(each.broken for each in outcomes))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.clients.http import READ_SECONDS
-from tests.reliability.chaos_evidence import Act, Evidence, Row, TokenRequest, Window, Write
+from tests.reliability.chaos_evidence import Act, Evidence, Message, Row, TokenRequest, Window, Write
 
 _ENROLS = ("sign_in", "api")
 _CHANGES = (*_ENROLS, "sign_out")
@@ -278,11 +278,7 @@ def _story(
     lines = [
         (
             each.at,
-            f"host {each.host} {each.kind} {'committed' if each.committed else 'refused'}"
-            f"{'' if each.answered else ', answer lost'}"
-            f"{f', lease {each.lease[:4]}' if each.lease else (', no lease' if 'LeaseOwner' in each.row else '')}"
-            f"{', tokens' if each.tokens else ''}"
-            f"{', the new ones' if first.given in each.tokens and first.given else ''}",
+            _told(each, first.given),
         )
         for each in evidence.writes_of.get(account, [])
         if begin < each.at < end
@@ -310,38 +306,54 @@ def _story(
     return "\n        ".join([head, *(f"{_at(evidence, at)} {text}" for at, text in sorted(lines))])
 
 
+def _told(write: Write, new: str) -> str:
+    """A write in words."""
+    words = [f"host {write.host} {write.kind} {'committed' if write.committed else 'refused'}"]
+    words += [] if write.answered else ["answer lost"]
+    words += [f"lease {write.lease[:4]}" if write.lease else "no lease"] if "LeaseOwner" in write.row else []
+    words += ["the new tokens" if new and new in write.tokens else "tokens"] if write.tokens else []
+    return ", ".join(words)
+
+
 def losses_are_told(evidence: Evidence) -> Finding:
-    """A message is sent after its row was saved, and once unless a crash, a fault or another write came between; whoever
-    was set aside, and still is, has got one."""
+    """A message is sent after its row was saved, and once, unless a crash, a fault or another write came before it was
+    noted; whoever was set aside, and still is, has got one."""
     finding = Finding("every loss notified, as docs/notifications.md says")
-    saved: dict[tuple[str, str], list[Write]] = {}
-    for write in evidence.writes:
-        if write.row.get("State") == "needs_sign_in" and write.committed is not False:
-            saved.setdefault((write.account, _moment(write.row.get("FailureFirstAt"))), []).append(write)
-    sent: dict[str, list[Any]] = {}
+    sent: dict[str, Message] = {}
     for message in sorted(evidence.messages, key=lambda each: each.at):
         if message.committed is False:
             continue
         finding.checked += 1
-        rows = saved.get((message.account, _moment(message.since)), [])
+        who = f"{evidence.name(message.account)}, {_at(evidence, message.at)}"
+        rows = [
+            each
+            for each in evidence.writes_of.get(message.account, [])
+            if each.row.get("State") == "needs_sign_in"
+            and _moment(each.row.get("FailureFirstAt")) == _moment(message.since)
+            and each.committed is not False
+        ]
         if not any(each.done <= message.at or (each.committed is None and each.at < message.at) for each in rows):
-            when = "before its row was saved" if rows else "of a loss that no row tells of"
-            finding.broken.append(f"{evidence.name(message.account)}: a message {when}, {_at(evidence, message.at)}")
-        earlier = sent.setdefault(message.id, [])
-        if earlier and any(
-            each.row.get("NotifiedAt") and each.committed and each.done + 5 < message.at for each in rows
-        ):
-            if any(each.overlaps(earlier[0].at, message.at) for each in evidence.windows):
-                finding.windows["sent again after a crash or a fault"] += 1
-            else:
-                finding.broken.append(f"{evidence.name(message.account)}: told twice, {_at(evidence, message.at)}")
-        elif earlier:
-            finding.windows["sent again, as it was not noted yet"] += 1
-        earlier.append(message)
+            finding.broken.append(f"{who}: a message {'before its row was saved' if rows else 'without any loss'}")
+        if message.id in sent:
+            reason = _why_again(evidence, sent[message.id], message)
+            finding.windows[f"sent again, {reason}"] += bool(reason)
+            finding.broken += [] if reason else [f"{who}: told twice"]
+        sent[message.id] = message
+    finding.windows = +finding.windows
     finding.broken += _untold(evidence, set(sent))
     missing = {each.id for each in evidence.messages if each.committed} - set(evidence.queued)
     finding.broken += [f"message {each} is not in the queue" for each in missing]
     return finding
+
+
+def _why_again(evidence: Evidence, first: Message, again: Message) -> str:
+    """Why a message may have come twice; "" when nothing explains it."""
+    if any(each.overlaps(first.at - _A_MOMENT, again.done) for each in evidence.windows):
+        return "a crash or a fault before it was noted"
+    between = [each for each in evidence.writes_of.get(first.account, []) if first.at < each.at < again.at]
+    if any(each.row.get("NotifiedAt") and not each.committed for each in between):
+        return "another write before it was noted"
+    return ""
 
 
 def _untold(evidence: Evidence, sent: set[str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 STATES = ("revoked", "expired", "require_mfa")
@@ -49,19 +49,20 @@ def _people(chance: random.Random, seconds: float, people: int, rate: float) -> 
     at = 0.0
     while (at := at + chance.expovariate(rate)) < seconds:
         (what,) = chance.choices(list(_PERSON_STEPS), list(_PERSON_STEPS.values()))
-        person, host = {"person": chance.randrange(people)}, {"host": chance.randrange(2)}
-        facts: dict[str, Any] = {
-            "me": person | host | {"times": chance.choice((1, 1, 2, 4))},  # so many at once
+        person: dict[str, Any] = {"person": chance.randrange(people)}
+        host: dict[str, Any] = {"host": chance.randrange(2)}
+        facts = {
+            "me": {**person, **host, "times": chance.choice((1, 1, 2, 4))},  # so many at once
             "challenge": person,
-            "refuse": person | {"state": chance.choice(STATES)},
+            "refuse": {**person, "state": chance.choice(STATES)},
             "timer": host,
             "queue": {"slot": f"{chance.randrange(16):02x}"},
-        }.get(what, person | host | {"alone": chance.random() < 0.8})  # else it may overlap another one of this person
+        }.get(what, {**person, **host, "alone": chance.random() < 0.8})  # else it may overlap another one of theirs
         yield Step(round(at, 2), what, facts)
         if what == "challenge":  # Graph refuses their tokens now, and they come back at once, on both hosts
             for _ in range(chance.randrange(1, 6)):
                 soon = round(min(at + chance.uniform(0.02, 2.0), seconds), 2)
-                yield Step(soon, "me", person | {"host": chance.randrange(2), "times": 1})
+                yield Step(soon, "me", {**person, "host": chance.randrange(2), "times": 1})
 
 
 def _hosts(chance: random.Random, seconds: float) -> Iterator[Step]:
@@ -104,8 +105,3 @@ def _faults(chance: random.Random, seconds: float) -> Iterator[Step]:
         if chance.random() < 0.4:
             yield Step(round(at, 2), "lifetime", {"seconds": chance.choice(_LIFETIMES)})
         at += length * chance.choice((0.5, 1.0)) + chance.uniform(0.5, 5)
-
-
-def as_json(steps: list[Step]) -> list[dict[str, Any]]:
-    """The plan for a report."""
-    return [asdict(step) for step in steps]

@@ -145,8 +145,8 @@ class QueueRoad(StorageProxy):
     def _read(self, request: Request) -> Message:
         found = re.search(rb"<MessageText>([^<]*)</MessageText>", request.body)
         content = json.loads(base64.b64decode(found[1])) if found else {}
-        facts = (str(content.get(name, "")) for name in ("id", "account_id", "since"))
-        return Message(time.time(), float("inf"), self.host, *facts, None)
+        name, account, since = (str(content.get(each, "")) for each in ("id", "account_id", "since"))
+        return Message(time.time(), float("inf"), self.host, name, account, since, None)
 
 
 def tokens_in(properties: dict[str, Any], account: str, keys: KeyRing) -> tuple[str, ...]:
