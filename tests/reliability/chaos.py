@@ -62,6 +62,7 @@ class Campaign:
         self._people = [_somebody(number) for number in range(people)]
         self._acting = ThreadPoolExecutor(_THREADS)
         self._timers: list[threading.Timer] = []
+        self._browsers: list[Browser] = []
         self._lock = threading.RLock()
         self._looking = threading.Event()
         names = {each.account: each.username.partition("@")[0] for each in self._people}
@@ -86,6 +87,8 @@ class Campaign:
         self._looking.set()
         looking.join()
         self._acting.shutdown(wait=True)
+        for browser in self._browsers:
+            browser.close()
         return self._complete()
 
     # People.
@@ -221,6 +224,7 @@ class Campaign:
 
     def _sign_in(self, somebody: Somebody, host: Host) -> None:
         browser = Browser(host.url)
+        self._browsers.append(browser)
         with self._noted("sign_in", somebody, host) as act:
             callback = browser.to_callback(somebody.username)
             path = callback.partition("/signin/callback")[2]
@@ -239,7 +243,7 @@ class Campaign:
                 act.status = browser.post(f"{host.url}/signout", Origin=origin).status_code
 
     def _fire(self, host: Host) -> None:
-        requests.post(f"{host.url}/admin/functions/sweep", json={"input": ""})
+        requests.post(f"{host.url}/admin/functions/sweep", json={"input": ""}).close()
 
     def _bearer_token(self, somebody: Somebody) -> str:
         """An access token for the app's API, by password; "" while the tenant gives none."""

@@ -47,6 +47,13 @@ class Tenant:
         self._http = requests.Session()
         self._http.trust_env = False
 
+    def stop(self) -> None:
+        """Ends the process."""
+        self._http.close()
+        self.child.stop()
+        if self.child.process.stdout:
+            self.child.process.stdout.close()
+
     def control(self, method: str, path: str, values: dict[str, Any] | None = None) -> Any:
         """One call of the control API."""
         url = f"{self.facts['page_url']}/control/{quote(path, safe='/@')}"
@@ -142,9 +149,15 @@ class Stage:
 
     def __post_init__(self) -> None:
         text = self.azurite.connection_string
-        service = TableServiceClient.from_connection_string(text)
-        self._accounts, self._slots = service.get_table_client("Accounts"), service.get_table_client("Slots")
+        self._tables = TableServiceClient.from_connection_string(text)
+        self._accounts = self._tables.get_table_client("Accounts")
+        self._slots = self._tables.get_table_client("Slots")
         self._queues = QueueServiceClient.from_connection_string(text)
+
+    def close(self) -> None:
+        """Ends our own connections."""
+        self._tables.close()
+        self._queues.close()
 
     def look(self) -> Look:
         """Reads both tables directly."""
@@ -194,13 +207,9 @@ def staged(seed: int, rotation: str, folder: Path, *, tree: Path = ROOT) -> Iter
     """
     with contextlib.ExitStack() as stack:
         azurite = stack.enter_context(Azurite())
-        for queue in ("sweep-slots", "sign-in-required"):
-            QueueServiceClient.from_connection_string(azurite.connection_string).create_queue(queue)
-        tables = TableServiceClient.from_connection_string(azurite.connection_string)
-        for table in ("Accounts", "Slots", "Sweeps"):
-            tables.create_table(table)
+        _make_tables_and_queues(azurite.connection_string)
         tenant = Tenant(rotation, folder)
-        stack.callback(tenant.child.stop)
+        stack.callback(tenant.stop)
         entry = new_key("chaos")
         keys, numbers = KeyRing.parse(entry), ports.free(2)
         tenant_settings = tenant.facts["settings"]
@@ -231,4 +240,15 @@ def staged(seed: int, rotation: str, folder: Path, *, tree: Path = ROOT) -> Iter
         for host in hosts:
             host.wait_until_ready()
         secrets = {tenant_settings["CLIENT_SECRET"], entry.partition(":")[2], ACCOUNT_KEY}
-        yield Stage(azurite, tenant, (hosts[0], hosts[1]), keys, folder, secrets)
+        stage = Stage(azurite, tenant, (hosts[0], hosts[1]), keys, folder, secrets)
+        stack.callback(stage.close)
+        yield stage
+
+
+def _make_tables_and_queues(connection_string: str) -> None:
+    with TableServiceClient.from_connection_string(connection_string) as tables:
+        for table in ("Accounts", "Slots", "Sweeps"):
+            tables.create_table(table)
+    with QueueServiceClient.from_connection_string(connection_string) as queues:
+        for queue in ("sweep-slots", "sign-in-required"):
+            queues.create_queue(queue)
