@@ -16,7 +16,7 @@ ADA, SLOT = "ada.tenant", "03"
 SINCE = "2026-11-20T11:31:19.123456"
 ROW = Row(ADA, SLOT, "etag-1", "active", 10.0, 1.0, 8.0, "", "", False, ("t1",))
 ASIDE = replace(ROW, state="needs_sign_in", failure="50173", failure_first_at=SINCE + "+00:00")
-SIGNED_IN = Act("sign_in", ADA, 0, 1.0, 2.0, 303)
+SIGNED_IN = Act("sign_in", ADA, 0, 0.5, 2.0, 303)
 CODE = TokenRequest(1.5, 1.6, "authorization_code", "", "t1", ADA, 200, True, "")
 REDEEMED = TokenRequest(5.0, 5.3, "refresh_token", "t1", "t2", "", 200, True, "")
 AGAIN = TokenRequest(7.0, 7.3, "refresh_token", "t1", "", "", 400, True, "AADSTS70000: it was redeemed before")
