@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from shared.clients.http import READ_SECONDS
@@ -86,31 +87,25 @@ def everybody_is_swept(evidence: Evidence) -> Finding:
 
 def hints_stay_low(evidence: Evidence) -> Finding:
     """The hint of a slot that no sweep holds is not later than the due time of an active person in it who signed in
-    last. Looked at twice: a sign-in writes its row first and the hint directly afterwards. When it is cut off in
-    between, the person is swept with their slot all the same."""
+    last. The row must be the same in the next look: it was in force when the hint was read."""
     finding = Finding("no hint later than somebody who is due, in a slot that nobody sweeps")
-    seen_first: dict[tuple[str, str, str], float] = {}
     told = set()
-    for look in evidence.looks:
+    for look, following in pairwise(evidence.looks):
         for row in look.rows.values():
-            hint = look.hints.get(row.slot)
-            if hint is None or hint.claimed or row.state != "active":
+            hint, later = look.hints.get(row.slot), following.rows.get(row.account)
+            if hint is None or hint.claimed or row.state != "active" or later is None or later.etag != row.etag:
                 continue
             finding.checked += 1
-            key = (row.account, row.etag, hint.etag)
-            if hint.next_due_at <= row.due_at + 0.001 or key in told:
+            if hint.next_due_at <= row.due_at + 0.001 or (row.account, row.etag) in told:
                 continue
-            first = seen_first.setdefault(key, look.begin)
-            if look.begin - first < 2 * _A_MOMENT:
-                continue
-            told.add(key)
-            reason = _why_late(evidence, row, first)
+            told.add((row.account, row.etag))
+            reason = _why_late(evidence, row, look.begin)
             if reason:
                 finding.windows[reason] += 1
             else:
                 late = hint.next_due_at - row.due_at
                 who = f"{evidence.name(row.account)}, slot {row.slot}"
-                finding.broken.append(f"{who}, from {_at(evidence, first)} on: {late:.1f} s later")
+                finding.broken.append(f"{who}, at {_at(evidence, look.begin)}: {late:.1f} s later")
     return finding
 
 

@@ -10,7 +10,16 @@ ANSWERS_LOST = ("reset_midway", "hang_midway", "truncated")
 _CYCLE = 200.0  # seconds: storage and tenant fail in the first part of each cycle, and are calm in the rest
 _STORM = 0.55
 _PERSON_STEPS = {"me": 46, "api": 12, "sign_in": 14, "sign_out": 6, "challenge": 6, "refuse": 3, "timer": 7, "queue": 7}
-_STORAGE = {"lost": 3, "500": 2, "500_committed": 2, "503": 3, "delay": 3, "long_delay": 1, "refused": 1}
+_STORAGE = {
+    "lost": 3,
+    "500": 2,
+    "500_committed": 2,
+    "503": 3,
+    "delay": 3,
+    "long_delay": 1,
+    "slow_hints": 3,
+    "refused": 1,
+}
 _LIFETIMES = (200, 200, 302, 305, 312)  # of access tokens, in seconds: MSAL renews those with less than 300 left
 _TENANT = {"slow": 4, "very_slow": 2, "throttle": 2, "503": 2, "lost": 2, "graph_503": 1}
 
@@ -41,7 +50,7 @@ def plan(seed: int, seconds: float, people: int, *, rate: float = 4.0) -> list[S
         rate: steps of people per second.
     """
     chance = random.Random(seed)  # noqa: S311 - a plan, no secret
-    steps = [*_people(chance, seconds, people, rate), *_hosts(chance, seconds), *_faults(chance, seconds)]
+    steps = [*_people(chance, seconds, people, rate), *_hosts(chance, seconds), *_faults(chance, seconds, people)]
     return sorted(steps, key=lambda step: step.at)
 
 
@@ -83,7 +92,14 @@ def _hosts(chance: random.Random, seconds: float) -> Iterator[Step]:
         at += chance.uniform(5, longest_gap)
 
 
-def _faults(chance: random.Random, seconds: float) -> Iterator[Step]:
+def _rush(chance: random.Random, at: float, length: float, people: int) -> Iterator[Step]:
+    """Many sign in while slots are swept."""
+    for _ in range(round(length * 4)):
+        facts = {"person": chance.randrange(people), "host": chance.randrange(2), "alone": True}
+        yield Step(round(at + chance.uniform(0, length), 2), "sign_in", facts)
+
+
+def _faults(chance: random.Random, seconds: float, people: int) -> Iterator[Step]:
     yield Step(0.0, "lifetime", {"seconds": chance.choice(_LIFETIMES)})
     at = 3.0
     while at < seconds:
@@ -96,6 +112,8 @@ def _faults(chance: random.Random, seconds: float) -> Iterator[Step]:
             share = 1.0 if kind == "refused" else chance.choice((0.1, 0.3, 0.6))
             facts = {"kind": kind, "host": chance.choice((0, 1, 2)), "share": share, "seconds": length}
             yield Step(round(at, 2), "storage", facts)
+            if kind == "slow_hints":
+                yield from _rush(chance, at, length, people)
         else:
             (kind,) = chance.choices(list(_TENANT), list(_TENANT.values()))
             facts = {"kind": kind, "seconds": length}

@@ -24,6 +24,7 @@ _PART = re.compile(
     re.DOTALL,
 )
 _NOTIFICATIONS = "/sign-in-required/messages"
+_DELAYS = {"delay": (0.05, 1.5), "long_delay": (2.0, 13.0), "slow_hints": (0.3, 2.0)}  # seconds
 _KEPT = ("State", "LeaseOwner", "CacheVersion", "FailureCode", "FailureFirstAt", "NotifiedAt", "DueAt", "Source")
 
 
@@ -41,10 +42,12 @@ class Weather:
         with self._lock:
             self._kind, self._share = kind, share
 
-    def draw(self) -> Trouble | None:
+    def draw(self, request: Request) -> Trouble | None:
         """The trouble of one request."""
         with self._lock:
             if not self._kind or self._chance.random() >= self._share:
+                return None
+            if self._kind == "slow_hints" and (request.method == "GET" or not request.path.startswith("/Slots")):
                 return None
             self.happened += 1
             return _trouble(self._kind, self._chance)
@@ -52,8 +55,8 @@ class Weather:
 
 def _trouble(kind: str, chance: random.Random) -> Trouble:
     """`lost` and `500_committed` let the storage do its work; `refused` resets the connection before."""
-    if kind in ("delay", "long_delay"):
-        seconds = chance.uniform(0.05, 1.5) if kind == "delay" else chance.uniform(2, 13)
+    if kind in _DELAYS:
+        seconds = chance.uniform(*_DELAYS[kind])
         return Trouble(before=lambda: time.sleep(seconds))
     return {
         "lost": Trouble(forward=True),
@@ -76,7 +79,7 @@ class TableRoad(ServiceShapedStorage):
 
     def meets(self, request: Request) -> Trouble | None:
         """Draws a trouble."""
-        trouble = self.weather.draw()
+        trouble = self.weather.draw(request)
         with self._lock:
             self.count_of_requests += 1
         found = list(self._read(request, answered=trouble is None or trouble.before is not None))
@@ -125,7 +128,7 @@ class QueueRoad(StorageProxy):
 
     def meets(self, request: Request) -> Trouble | None:
         """Draws a trouble."""
-        trouble = self.weather.draw()
+        trouble = self.weather.draw(request)
         if request.method == "POST" and request.path.endswith(_NOTIFICATIONS):
             message = self._read(request)
             if trouble is None or trouble.before or trouble.forward:
