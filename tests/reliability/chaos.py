@@ -63,6 +63,7 @@ class Campaign:
         self._acting = ThreadPoolExecutor(_THREADS)
         self._timers: list[threading.Timer] = []
         self._browsers: list[Browser] = []
+        self._weather: dict[int, Window] = {}
         self._lock = threading.RLock()
         self._looking = threading.Event()
         names = {each.account: each.username.partition("@")[0] for each in self._people}
@@ -154,7 +155,7 @@ class Campaign:
         """A share of the storage requests of one host, or of both (2), fail in this way."""
         for each in self._stage.hosts if host == 2 else (self._stage.hosts[host],):
             each.weather.set(kind, share)
-            window = self._open("storage", each.number)
+            window = self._weather[each.number] = self._open("storage", each.number)
             self._later(seconds, lambda each=each, window=window: self._clear(each, window))
 
     def tenant(self, kind: str, seconds: float, answer: str = "", times: int = 1) -> None:
@@ -301,7 +302,8 @@ class Campaign:
         self._close(window)
 
     def _clear(self, host: Host, window: Window) -> None:
-        host.weather.set("", 0)
+        if self._weather.get(host.number) is window:  # else other weather has come since
+            host.weather.set("", 0)
         self._close(window)
 
     def _clear_tenant(self, window: Window) -> None:

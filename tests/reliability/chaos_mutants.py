@@ -40,8 +40,9 @@ MUTANTS: Mapping[str, Mutant] = {
     "hint-raised": Mutant(
         "timer_worker/sweep.py",
         r"if self\._app\.store\.set_hint\(claim, due_at\) is None:",
-        "now = next(each for each in self._app.store.slots() if each.name == claim.name)\n"
-        "                if self._app.store.set_hint(now, due_at) is None:",
+        "while self._app.store.set_hint(\n"
+        "                    next(each for each in self._app.store.slots() if each.name == claim.name), due_at\n"
+        "                ) is None:\n",
     ),
 }
 

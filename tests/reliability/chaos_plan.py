@@ -76,7 +76,7 @@ def _people(chance: random.Random, seconds: float, people: int, rate: float) -> 
 
 def _hosts(chance: random.Random, seconds: float) -> Iterator[Step]:
     """Kills, and pauses of all lengths up to longer than a sweep's lease: as long as the campaign allows."""
-    pauses = [each for each in (2.0, 6.0, 12.0, 35.0, 66.0) if each <= max(seconds / 6, 2.0)]
+    pauses = [each for each in (2.0, 6.0, 12.0, 35.0, 66.0) if each <= max(seconds / 2.5, 2.0)]
     longest_gap = min(45.0, 15 + seconds / 20)  # a claim of a dead sweep keeps its slot for a while
     at = chance.uniform(4, 10)
     while at < seconds:

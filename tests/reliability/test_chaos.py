@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.reliability import chaos_mutants
-from tests.reliability.chaos import conduct
+from tests.reliability.chaos import Outcome, conduct, table
 from tests.reliability.chaos_evidence import Act, Evidence, Hint, Look, Message, Row, TokenRequest, Window, Write
 from tests.reliability.chaos_judge import judge
 from tests.reliability.chaos_plan import plan
@@ -148,6 +148,21 @@ def test_every_mutant_finds_its_guard(name: str, tmp_path: Path) -> None:
     """The code that it takes out still looks as it expects; else the mutant would be none."""
     changed = chaos_mutants.changed_copy(name, tmp_path / "tree")
     compile((changed / chaos_mutants.MUTANTS[name].file).read_text("utf-8"), name, "exec")
+
+
+def test_the_table_adds_up_seeds_by_rotation() -> None:
+    """One column per rotation; a cell says how many of how many did not hold, and which windows there were."""
+    held, lost = evidence(), evidence(looks=[seen()])
+    outcomes = [
+        Outcome(1, "strict", 60.0, lost, judge(lost)),
+        Outcome(2, "strict", 60.0, held, judge(held)),
+        Outcome(1, "reusable", 60.0, held, judge(held)),
+    ]
+    lines = table(outcomes).splitlines()
+    assert lines[0] == "| | strict | reusable |"
+    assert "| seeds | 1 to 2 | 1 to 1 |" in lines
+    assert "| minutes | 2 | 1 |" in lines
+    assert "| no row lost or back from the dead | 1 of 2 | 0 of 1 |" in lines
 
 
 def test_a_short_campaign_holds() -> None:
