@@ -6,8 +6,9 @@ from typing import Any
 
 from desktop.client import Client, Token
 from desktop.failures import INTERACTION_NEEDED, Failed
+from shared.clients.answers import HttpAnswer, Unavailable, json_object
 from shared.clients.graph import Graph, claims_challenge
-from shared.clients.http import HttpAnswer, HttpClient, Unavailable, json_object
+from shared.clients.http import HttpClient
 from shared.error_codes import EntraError
 from shared.errors import GraphError
 

@@ -21,7 +21,8 @@ from desktop.failures import Failed, usage
 from desktop.interactive import Interactive, OpenBrowser
 from desktop.lock import LockBusy
 from desktop.settings import DesktopSettings
-from shared.clients.http import HttpClient, Unavailable
+from shared.clients.answers import Unavailable
+from shared.clients.http import HttpClient
 
 
 def run(

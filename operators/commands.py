@@ -33,7 +33,7 @@ def request_sweep(app: Services, *, by: Account) -> int:
     Raises:
         StoreUnavailable.
     """
-    due = due_slots(app.store, app.now())
+    due = due_slots(app.store, app.now(), lease_now=app.lease_clock(), sweep_every=app.settings.sweep_every)
     queue_slots(due, app.queues)
     logger.info("operator %s asked for a sweep of %s slots", by.account_id, len(due))
     return len(due)

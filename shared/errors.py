@@ -29,7 +29,7 @@ task.
 
 `except Exception` stands in these files: around one person's token and one account's row (timer_worker/slot_run.py),
 one slot (timer_worker/sweep.py), one task (timer_worker/turn.py), one row of a batch (store/tables/batches.py), a count
-in a thread (monitoring/census.py), and one log message (log_redaction.py).
+in a thread (monitoring/census.py), the network's thread (clients/transfers.py), and one log message (log_redaction.py).
 """
 
 from collections.abc import Sequence

@@ -2,9 +2,11 @@
 
 import functools
 import logging
+import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import cached_property
 
@@ -16,7 +18,7 @@ from shared.clients.graph import Graph
 from shared.clients.http import HttpClient
 from shared.clients.queues import Queues
 from shared.clients.storage import queue_service, table_service
-from shared.clock import utc_now
+from shared.clock import LeaseClock, StorageClock, utc_now
 from shared.identity import Identity
 from shared.identity.access import PATIENCE_SECONDS, Access
 from shared.identity.enrolment import Enrolment
@@ -35,8 +37,11 @@ class Services:
 
     Attributes:
         now: the time.
-        lease_clock: the time by which leases and claims are written and judged.
+        lease_clock: the time by which leases and claims are written and judged; the storage service's, if none is
+            given.
         wait: sleeps for so many seconds.
+        closing: is set when the app ends: sweeps begin no further turn then, and give their slots back.
+        slot_runs: the slots that are being swept.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class Services:
         settings: Settings,
         *,
         now: Callable[[], datetime] = utc_now,
+        lease_clock: LeaseClock | None = None,
         wait: Callable[[float], None] = time.sleep,
         store: AccountStore | None = None,
         tables: TableServiceClient | None = None,
@@ -53,14 +59,21 @@ class Services:
     ) -> None:
         self.settings = settings
         self.now = now
-        self.lease_clock = now
+        self.storage_clock = StorageClock()
+        self.lease_clock = lease_clock or self.storage_clock
         self.wait = wait
+        self.closing = threading.Event()
+        self.slot_runs: set[Future[None]] = set()
         given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit, "used_flows": used_flows}
         # A cached_property looks for its value here first.
         vars(self).update({name: part for name, part in given.items() if part is not None})
 
     def close(self) -> None:
-        """Ends threads and connections. A Functions process never does; tests and tools do."""
+        """Ends sweeps, once the turns that began are saved, then threads and connections.
+
+        A Functions process never does; tests and tools do."""
+        self.closing.set()
+        futures.wait(self.slot_runs)
         made = vars(self)
         if "workers" in made:
             self.workers.shutdown()
@@ -82,7 +95,7 @@ class Services:
     @cached_property
     def tables(self) -> TableServiceClient:
         """The storage account's table service."""
-        return table_service(self.settings)
+        return table_service(self.settings, self.storage_clock)
 
     @cached_property
     def queues(self) -> Queues:
@@ -113,7 +126,15 @@ class Services:
     def access(self) -> Access:
         """Tokens for people who are here."""
         patience = PATIENCE_SECONDS if self.settings.strict_rotation else ()
-        return Access(self.store, self.identity, self.lifecycle, now=self.now, wait=self.wait, patience=patience)
+        return Access(
+            self.store,
+            self.identity,
+            self.lifecycle,
+            now=self.now,
+            lease_clock=self.lease_clock,
+            wait=self.wait,
+            patience=patience,
+        )
 
     @cached_property
     def enrolment(self) -> Enrolment:

@@ -1,17 +1,31 @@
 """Finds the slots that are due, and queues them for a sweep."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from shared.clients.queues import Queues
 from shared.store import AccountStore, Slot
+from shared.store.slots import FARTHEST_HINT
 
 SWEEP_SLOTS = "sweep-slots"
 
 
-def due_slots(store: AccountStore, now: datetime) -> list[Slot]:
-    """The slots in which an account may be due, by one small read. Raises StoreUnavailable."""
-    return [slot for slot in store.slots() if slot.next_due_at <= now]
+def due_slots(
+    store: AccountStore,
+    now: datetime,
+    *,
+    lease_now: datetime | None = None,
+    sweep_every: timedelta = timedelta(0),
+) -> list[Slot]:
+    """The slots in which an account may be due and no sweep is at work, by one small read. Raises StoreUnavailable.
+
+    Args:
+        lease_now: the lease clock's time, when that is another than `now`.
+        sweep_every: the longest time for which a hint is written ahead. One that is far beyond makes no sense, and its
+            slot counts as due.
+    """
+    farthest = 2 * max(sweep_every, FARTHEST_HINT / 2)
+    return [slot for slot in store.slots() if slot.is_due(now, lease_now or now, farthest=farthest)]
 
 
 def queue_slots(slots: Sequence[Slot], queues: Queues) -> None:

@@ -101,13 +101,15 @@ def environment(azurite: Azurite, tables: TableServiceClient, sample_tenant: Sam
 @pytest.fixture
 def make_services(environment: Environment) -> Iterator[Callable[..., Services]]:
     """Makes the app's parts without a host. Takes settings by name, and other arguments of `Services`:
-    `make_services(SCOPES="…", clock=clock, store=store)`. All parts are closed afterwards."""
+    `make_services(SCOPES="…", clock=clock, store=store)`. Leases have the same clock; with `lease_clock=None` they have
+    the storage's. All parts are closed afterwards."""
     made: list[Services] = []
 
     def make(*, clock: Clock | None = None, **changes: Any) -> Services:
         settings = {name: value for name, value in changes.items() if name[0].isupper()}
         parts = {name: part for name, part in changes.items() if name not in settings}
-        made.append(Services(load(environment | settings), now=clock or Clock(), **parts))
+        given = clock or Clock()
+        made.append(Services(load(environment | settings), **{"now": given, "lease_clock": given, **parts}))
         return made[-1]
 
     yield make
@@ -145,7 +147,7 @@ def start_app(
             monkeypatch.setenv(name, value)
         running = RunningApp(hosts[-1], url, sample_tenant, clock)
         with contextlib.suppress(SettingsError):
-            running.services.now = clock
+            running.services.now = running.services.lease_clock = clock
         return running
 
     yield start

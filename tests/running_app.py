@@ -25,6 +25,10 @@ class Clock:
         """Now."""
         return datetime.now(UTC) + self.ahead
 
+    def latest(self) -> datetime:
+        """Now: as a lease clock it is exact."""
+        return self()
+
     def move(self, **duration: float) -> None:
         """Moves the clock: `move(minutes=10)`."""
         self.ahead += timedelta(**duration)

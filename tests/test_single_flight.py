@@ -5,21 +5,23 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from localdev.tenant import SampleTenant
-from shared.accounts import Lease, State
-from shared.errors import NotSignedIn, SignInRequired, TryLater
+from shared.accounts import Account, Lease, State
+from shared.errors import NotSignedIn, SignInRequired, TryLater, Unreadable
 from shared.identity.access import LEASE, Access
 from shared.services import Services
+from shared.store import MemoryAccountStore
 from shared.sweep_queue import due_slots
 from tests.running_app import Clock, RunningApp
 from tests.support import ADA, MakeServices, keys_of, sign_in, stored, wait_until
 from timer_worker.sweep import Sweep
 
 
-def two_apps(make_services: MakeServices, **changes: str) -> tuple[Services, Services]:
+def two_apps(make_services: MakeServices, **changes: Any) -> tuple[Services, Services]:
     """Two instances of the app on one storage account."""
     keys = keys_of(make_services)
     first, second = (make_services(ENCRYPTION_KEYS=keys, **changes) for _ in range(2))
@@ -31,6 +33,7 @@ def test_requests_at_once_on_two_instances_redeem_once(
 ) -> None:
     """One request takes the lease. The others wait, read again and find the fresh token."""
     apps = two_apps(make_services)
+    sample_tenant.change_settings(access_token_lifetime=30)
     account = sign_in(apps[0])
     sample_tenant.change_settings(access_token_lifetime=3600, rotation="strict", latency=0.1)
     together = threading.Barrier(8)
@@ -66,7 +69,7 @@ def test_strict_sweep_and_browser_redeem_once(make_services: MakeServices, sampl
     keys = keys_of(make_services)
     sweeping = make_services(clock=clock, ENCRYPTION_KEYS=keys, REFRESH_TOKEN_ROTATION="strict")
     browsing = make_services(clock=clock, ENCRYPTION_KEYS=keys, REFRESH_TOKEN_ROTATION="strict")
-    sample_tenant.change_settings(access_token_lifetime=200)
+    sample_tenant.change_settings(access_token_lifetime=30)
     account = sign_in(sweeping)
     sample_tenant.change_settings(access_token_lifetime=3600)
     clock.move(minutes=6)
@@ -107,9 +110,10 @@ def waiting(app: Services, wait: Callable[[float], None]) -> Access:
     return app.access
 
 
-def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices) -> None:
+def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
     """A request waits some seconds and must try again. When the lease has ended, the next request redeems."""
     clock = Clock()
+    sample_tenant.change_settings(access_token_lifetime=30)
     app = make_services(clock=clock)
     account = sign_in(app)
     leased = app.store.touch(replace(account, lease=Lease("dead", clock() + LEASE)))
@@ -126,8 +130,9 @@ def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices) -> None:
     assert waiting(app, wait).acquire_token(leased)
 
 
-def test_waiting_ends_when_the_person_signs_out(make_services: MakeServices) -> None:
+def test_waiting_ends_when_the_person_signs_out(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
     """The row is gone and is not restored."""
+    sample_tenant.change_settings(access_token_lifetime=30)
     app = make_services()
     account = sign_in(app)
     leased = app.store.touch(replace(account, lease=Lease("other", app.now() + LEASE)))
@@ -195,6 +200,202 @@ def test_trouble_on_a_request_touches_nobody_and_frees_the_lease(
     after = stored(app, account)
     assert (after.state, after.failure, after.lease) == (State.ACTIVE, None, None)
     assert app.access.acquire_token(after)
+
+
+def test_a_visit_leaves_the_lease_of_whoever_redeems(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
+    """It finds a cached token, and writes when the person was here. The lease is somebody else's."""
+    clock = Clock()
+    sample_tenant.change_settings(access_token_lifetime=3600)
+    app = make_services(clock=clock)
+    account = sign_in(app)
+    clock.move(minutes=3)
+    leased = app.store.touch(replace(account, lease=Lease("other", clock() + LEASE)))
+    assert app.access.acquire_token(leased)
+    after = stored(app, account)
+    assert after.last_activity > account.last_activity
+    assert after.lease == leased.lease
+
+
+@pytest.mark.parametrize("broken", ["unreadable", "no refresh token"])
+def test_a_request_that_fails_leaves_the_lease_of_whoever_redeems(
+    make_services: MakeServices, sample_tenant: SampleTenant, broken: str
+) -> None:
+    """Its token cache can't be read, or has nothing to redeem. It needs no lease to find that out."""
+    sample_tenant.change_settings(access_token_lifetime=30)
+    app = make_services()
+    account = sign_in(app)
+    ring = app.settings.key_ring
+    empty = ring.seal_cache("{}", account.account_id)
+    cache = b"nonsense" if broken == "unreadable" else empty
+    lease = Lease("other", app.lease_clock() + LEASE)
+    leased = app.store.save(replace(account, sealed_cache=cache, lease=lease))
+    with pytest.raises((Unreadable, SignInRequired)):
+        app.access.acquire_token(leased)
+    assert stored(app, account).lease == lease
+
+
+def test_visits_during_a_claims_challenge_cost_no_family(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """While one request redeems with the claims, visits write when the person was here, and others wait with the same
+    challenge: on two instances, with strict rotation."""
+    clock = Clock()
+    sample_tenant.change_settings(access_token_lifetime=3600, rotation="strict")
+    apps = two_apps(make_services, clock=clock, REFRESH_TOKEN_ROTATION="strict")
+    account = sign_in(apps[0])
+    clock.move(minutes=3)
+    sample_tenant.change_settings(latency=0.4)
+    claims = '{"access_token":{"nbf":{"essential":true,"value":"1"}}}'
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(apps[0].access.acquire_token, account, claims=claims)
+        wait_until(lambda: stored(apps[0], account).lease is not None, "the first request has the lease")
+        apps[1].access.acquire_token(stored(apps[1], account))
+        others = [threads.submit(app.access.acquire_token, stored(app, account), claims=claims) for app in apps]
+        tokens = {first.result(), *(each.result() for each in others)}
+    log = sample_tenant.log()
+    assert (log["refresh_tokens_redeemed"], log["families_revoked"], len(tokens)) == (1, 0, 1)
+    assert stored(apps[0], account).lease is None
+
+
+def test_a_cached_token_after_a_failed_refresh_frees_the_lease(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """The token is to be refreshed early, the tenant fails, and MSAL hands out the old one, which is still valid."""
+    sample_tenant.change_settings(access_token_lifetime=3600, refresh_in=0)
+    app = make_services()
+    account = sign_in(app)
+    sample_tenant.add_fault("token", "status", status=503, times=1)
+    assert app.access.acquire_token(account)
+    assert sample_tenant.log()["refresh_tokens_redeemed"] == 0
+    assert stored(app, account).lease is None
+
+
+def test_a_lease_is_freed_on_a_row_that_changed_meanwhile(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """The tenant fails, and somebody has touched the row since the lease was taken."""
+    sample_tenant.change_settings(access_token_lifetime=30)
+    app = make_services()
+    account = sign_in(app)
+    sample_tenant.change_settings(latency=0.4)
+    sample_tenant.add_fault("token", "status", status=503, times=1)
+    later = account.due_at + timedelta(hours=1)
+    with ThreadPoolExecutor(1) as thread:
+        asked = thread.submit(app.access.acquire_token, account)
+        wait_until(lambda: stored(app, account).lease is not None, "the request takes the lease")
+        app.store.touch(replace(stored(app, account), due_at=later))
+        with pytest.raises(TryLater):
+            asked.result()
+    after = stored(app, account)
+    assert (after.lease, after.due_at) == (None, later)
+
+
+def test_whoever_must_wait_gets_the_cached_token_while_it_is_good(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """It has three minutes left, and MSAL would have renewed it. Somebody else does that. After a challenge it is no
+    longer good."""
+    app = make_services()
+    account = sign_in(app)
+    leased = app.store.touch(replace(account, lease=Lease("other", app.lease_clock() + LEASE)))
+    waits: list[float] = []
+    access = waiting(app, waits.append)
+    assert access.acquire_token(leased)
+    assert waits == []
+    assert stored(app, account).lease == leased.lease
+    with pytest.raises(TryLater, match="busy"):
+        access.acquire_token(leased, claims="{}")
+    assert sample_tenant.log()["refresh_tokens_redeemed"] == 0
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.4, 1.5, 6.0])
+def test_a_request_waits_little_longer_than_the_redemption_takes(
+    make_services: MakeServices, sample_tenant: SampleTenant, seconds: float
+) -> None:
+    """It looks again soon, and more rarely the longer it takes: a quarter longer, plus a twentieth of a second."""
+    sample_tenant.change_settings(access_token_lifetime=30)
+    app = make_services()
+    account = sign_in(app)
+    sample_tenant.change_settings(access_token_lifetime=3600)
+    leased = app.store.touch(replace(account, lease=Lease("other", app.lease_clock() + LEASE)))
+    other = app.identity.acquisition(leased)
+    assert other.prepare()
+    other.send()
+    renewed = replace(other.complete().renewed(leased), lease=None)
+    waits: list[float] = []
+
+    def wait(pause: float) -> None:
+        if sum(waits) < seconds <= sum(waits) + pause:
+            app.store.save(renewed)
+        waits.append(pause)
+
+    assert waiting(app, wait).acquire_token(leased)
+    assert seconds <= sum(waits) <= 1.25 * seconds + 0.05
+    assert sample_tenant.log()["refresh_tokens_redeemed"] == 1
+
+
+def test_a_lease_that_ran_out_while_the_tokens_were_saved_is_told(
+    make_services: MakeServices, sample_tenant: SampleTenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The storage took longer than a lease lasts. Somebody else may have redeemed the old token meanwhile."""
+    sample_tenant.change_settings(access_token_lifetime=30)
+    clock = Clock()
+
+    class SlowStore(MemoryAccountStore):
+        def save(self, account: Account) -> Account:
+            if account.cache_version > first:
+                clock.move(seconds=LEASE.total_seconds() + 7)
+            return super().save(account)
+
+    first = 1 << 40
+    app = make_services(clock=clock, store=SlowStore())
+    account = sign_in(app)
+    first = account.cache_version
+    assert app.access.acquire_token(account)
+    assert "a lease was over for 7 s before new tokens were saved" in caplog.text
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_host_whose_clock_is_wrong_steals_no_lease_and_gives_none_away(
+    make_services: MakeServices, sample_tenant: SampleTenant, minutes: int
+) -> None:
+    """Two hosts' clocks are five minutes apart. Leases have the storage's time."""
+    sample_tenant.change_settings(access_token_lifetime=30, rotation="strict")
+    wrong = Clock(timedelta(minutes=minutes))
+    keys = keys_of(make_services)
+    strict = {"ENCRYPTION_KEYS": keys, "REFRESH_TOKEN_ROTATION": "strict"}
+    hosts = [make_services(clock=clock, lease_clock=None, **strict) for clock in (Clock(), wrong)]
+    account = sign_in(hosts[0])
+    sample_tenant.change_settings(access_token_lifetime=3600, latency=0.4)
+    for first, second in (hosts, hosts[::-1]):
+        known = stored(first, account)
+        with ThreadPoolExecutor(2) as threads:
+            claims = '{"access_token":{}}'
+            asked = threads.submit(first.access.acquire_token, known, claims=claims)
+            wait_until(lambda: stored(hosts[0], account).lease is not None, "the first host has the lease")
+            waited = second.access.acquire_token(stored(second, account), claims=claims)
+            assert waited == asked.result()
+    log = sample_tenant.log()
+    assert (log["refresh_tokens_redeemed"], log["families_revoked"]) == (2, 0)
+
+
+@pytest.mark.parametrize("rotation", ["reusable", "strict"])
+def test_a_token_answer_that_is_lost_costs_the_sign_in_where_rotation_is_strict(
+    make_services: MakeServices, sample_tenant: SampleTenant, rotation: str
+) -> None:
+    """The tenant has redeemed the token, and we have the old one only. docs/reliability.md says so."""
+    sample_tenant.change_settings(access_token_lifetime=30, rotation=rotation)
+    app = make_services(REFRESH_TOKEN_ROTATION=rotation)
+    account = sign_in(app)
+    sample_tenant.add_fault("token", "truncated", times=1)
+    with pytest.raises(TryLater, match="unparsable"):
+        app.access.acquire_token(account)
+    if rotation == "strict":
+        with pytest.raises(SignInRequired):
+            app.access.acquire_token(stored(app, account))
+    else:
+        assert app.access.acquire_token(stored(app, account))
+    assert sample_tenant.log()["families_revoked"] == (1 if rotation == "strict" else 0)
 
 
 def test_me_reads_once_and_writes_nothing_in_the_steady_state(

@@ -5,12 +5,12 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared import telemetry
-from shared.accounts import Account, Lease, Outcome, Verdict
+from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict
 from shared.errors import Conflict, StoreError
 from timer_worker import notifications
 from timer_worker.batch import Batch
@@ -21,7 +21,7 @@ from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_t
 
 _IN_FLIGHT_PER_THREAD = 2  # so threads have work while the next page is read
 _LEASES_AT_A_TIME = 64
-_LEASE = timedelta(seconds=60)
+_LEASE = SWEEP_LEASE
 GRACE = timedelta(seconds=5)  # beyond the tasks' limits, at which Graph calls end; then the tasks count as failed
 
 logger = logging.getLogger(__name__)
@@ -52,14 +52,24 @@ class SlotRun:
         progress: the state of the whole sweep.
         slot: the slot's name.
         grace: tasks that go on for longer than this after their limits count as failed.
+        is_held: is the slot still ours? When not, no further turn begins.
     """
 
-    def __init__(self, progress: Progress, slot: str, tasks: Sequence[Task], *, grace: timedelta = GRACE) -> None:
+    def __init__(
+        self,
+        progress: Progress,
+        slot: str,
+        tasks: Sequence[Task],
+        *,
+        grace: timedelta = GRACE,
+        is_held: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._progress = progress
         self._app = progress.app
         self._slot = slot
         self._tasks = tasks
         self._grace = grace
+        self._is_held = is_held
         self._events: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
         self._acquiring = 0
         self._running: dict[str, _Running] = {}
@@ -92,7 +102,7 @@ class SlotRun:
         for account in self._take_due():
             while self._acquiring + len(self._running) >= most:
                 self._handle_next_event()
-            if self._failure or self._progress.must_stop():
+            if self._failure or self._progress.must_stop() or not self._is_held():
                 break
             if not self._progress.is_skipped(account):
                 self._acquiring += 1
@@ -157,7 +167,7 @@ class SlotRun:
         """Runs in a worker thread. Always posts an event, even on failure; `run()` would otherwise block forever."""
         turn = None
         try:
-            if self._failure is None:
+            if self._failure is None and self._is_held():
                 turn = self._progress.take_turn(account)
         except Exception:  # a fault in one person's turn must not end the others'
             logger.exception("a person's turn failed in an unexpected way")

@@ -1,8 +1,8 @@
 """The sweep: acts for all people who are due, slot by slot. All slots share one pool of threads.
 
-For each slot: claim it, read the accounts that are due, acquire silently, save the tokens in batches, run the tasks,
-and save what they changed with the ETags that the first save returned. At last write the slot's exact next time, unless
-the hint was lowered meanwhile.
+For each slot: claim it when its run starts, read the accounts that are due, acquire silently, save the tokens in
+batches, run the tasks, and save what they changed with the ETags that the first save returned. The claim is renewed
+meanwhile. At last write the slot's exact next time, or an earlier one when the hint was lowered meanwhile.
 """
 
 import logging
@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,13 +20,13 @@ from shared.errors import StoreError
 from shared.services import Services
 from shared.store import Slot, SweepRecord
 from shared.sweep_queue import SWEEP_SLOTS, due_slots, queue_slots
+from timer_worker.claim import RENEW_SECONDS, claim_slot
 from timer_worker.progress import Progress
 from timer_worker.slot_run import GRACE, SlotRun
 from timer_worker.task import Task, scopes_nobody_is_asked_for
 from timer_worker.tasks import TASKS
 
-CLAIM = timedelta(minutes=10)  # after a crash, the slot is due again when this is over
-TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout and CLAIM are longer
+TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout is longer
 LONGEST_WAIT_SECONDS = 10.0  # for a slot from the queue
 _SLOTS_AT_A_TIME = 4  # one hands out turns, the others complete theirs: more would only hold more rows in memory
 _UNEVENTFUL = {Outcome.FRESH.value, Outcome.CACHED.value, Outcome.CONFLICT.value, "deleted"}
@@ -42,6 +43,7 @@ class Sweep:
         time_limit: no turn begins later than this after the start.
         longest_wait: seconds that its pauses may take together. After that the sweep ends and sets `resume_after`.
         grace: tasks that go on for longer than this after their limits count as failed.
+        renew_every: seconds after which the claim of a slot is renewed.
     """
 
     def __init__(
@@ -52,12 +54,15 @@ class Sweep:
         time_limit: timedelta = TIME_LIMIT,
         longest_wait: float = math.inf,
         grace: timedelta = GRACE,
+        renew_every: float = RENEW_SECONDS,
     ) -> None:
         self._app = app
         self._tasks = tasks
         self._grace = grace
         self._started_at = app.now()
         self._progress = Progress(app, time_limit=time_limit, longest_wait=longest_wait)
+        self._renew_every = renew_every
+        self._claimed: set[str] = set()
         self._failure = ""
 
     def run(self, slots: Sequence[Slot]) -> SweepRecord | None:
@@ -70,12 +75,13 @@ class Sweep:
         for task, scope in scopes_nobody_is_asked_for(self._tasks, self._app.settings.scopes):
             logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
         with telemetry.sweep():
-            claims = [claim for claim in map(self._claim, slots) if claim]
-            if not claims and not self._failure:
-                return None
             with ThreadPoolExecutor(_SLOTS_AT_A_TIME, thread_name_prefix="slot") as threads:
-                list(threads.map(telemetry.carried(self._run_slot), claims))
-            record = self._keep_record(len(claims))
+                runs = [threads.submit(telemetry.carried(self._run_slot), slot) for slot in slots]
+                self._app.slot_runs.update(runs)
+            self._app.slot_runs.difference_update(runs)
+            if not (self._claimed or self._failure or self._progress.stopped):
+                return None
+            record = self._keep_record(len(self._claimed))
             telemetry.record_sweep(
                 slots=record.slots,
                 people=record.counts,
@@ -90,31 +96,33 @@ class Sweep:
         """Seconds after which the rest must be swept, as the tenant asked for a pause; None when nothing is left."""
         return self._progress.resume_after
 
-    def _claim(self, slot: Slot) -> Slot | None:
-        """Claims a slot. Returns None when another sweep has it, or the storage fails."""
-        until = self._app.now() + CLAIM
+    def _run_slot(self, slot: Slot) -> None:
+        """Claims a slot, sweeps it, and writes its next time. When the storage fails it is due again when the claim
+        ends; when the sweep must stop before, it is left as it is."""
+        if self._progress.must_stop() or self._app.closing.is_set():
+            return
+        claim = None
         try:
-            return self._app.store.set_hint(slot, until, claimed_until=slot.claimed_until or until)
-        except StoreError as error:
-            self._note_failure(slot, str(error))
-            return None
-
-    def _run_slot(self, claim: Slot) -> None:
-        """Sweeps a claimed slot, and writes its next time. After a failure it is due again when the claim ends."""
-        try:
-            with telemetry.slot(claim.name):
-                SlotRun(self._progress, claim.name, self._tasks, grace=self._grace).run()
-                latest = self._app.lifecycle.next_turn(claim.name, self._app.now())
-                due_at = self._app.store.earliest_due(claim.name, latest) or latest
+            claim = claim_slot(slot, self._app, renew_every=self._renew_every)
+            if claim is None:
+                return
+            self._claimed.add(slot.name)
+            with telemetry.slot(slot.name):
+                with claim.kept():
+                    SlotRun(self._progress, slot.name, self._tasks, grace=self._grace, is_held=claim.is_held).run()
+                latest = self._app.lifecycle.next_turn(slot.name, self._app.now())
+                due_at = self._app.store.earliest_due(slot.name, latest) or latest
                 if self.resume_after is not None:  # no tick asks for the slot before the tenant's pause is over
                     due_at = max(due_at, self._app.now() + timedelta(seconds=self.resume_after))
-                if self._app.store.set_hint(claim, due_at) is None:
-                    logger.debug("slot %s was lowered while it was swept", claim.name)
+                claim.finish(due_at)
         except StoreError as error:
-            self._note_failure(claim, str(error))
+            self._note_failure(slot, str(error))
         except Exception as error:  # the other slots go on, and the sweep has its record
-            logger.exception("slot %s failed in an unexpected way", claim.name)
-            self._note_failure(claim, type(error).__name__)
+            logger.exception("slot %s failed in an unexpected way", slot.name)
+            self._note_failure(slot, type(error).__name__)
+            if claim:
+                with suppress(StoreError):
+                    claim.give_back()
 
     def _note_failure(self, slot: Slot, why: str) -> None:
         self._failure = self._failure or f"slot {slot.name}: {why}"
@@ -144,7 +152,7 @@ def run_tick(app: Services) -> None:
     Raises:
         StoreUnavailable: the hints can't be read, or the queue fails.
     """
-    due = due_slots(app.store, app.now())
+    due = _due_slots(app)
     if app.settings.sweep_fanout == "queue":
         queue_slots(due, app.queues)
     else:
@@ -164,11 +172,15 @@ def sweep_slot(name: str, app: Services) -> SweepRecord | None:
     if name not in all_slots():
         raise ValueError(f"{name[:40]!r} is not a slot")
     sweep = Sweep(app, longest_wait=LONGEST_WAIT_SECONDS)
-    record = sweep.run([slot for slot in due_slots(app.store, app.now()) if slot.name == name])
+    record = sweep.run([slot for slot in _due_slots(app) if slot.name == name])
     if sweep.resume_after is not None:
         logger.warning("slot %s goes on in %.0f s: the tenant asks for a pause", name, sweep.resume_after)
         app.queues.send(SWEEP_SLOTS, name, after=sweep.resume_after)
     return record
+
+
+def _due_slots(app: Services) -> list[Slot]:
+    return due_slots(app.store, app.now(), lease_now=app.lease_clock(), sweep_every=app.settings.sweep_every)
 
 
 def _log_record(record: SweepRecord, reasons: Counter[str]) -> None:

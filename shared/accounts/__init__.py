@@ -1,5 +1,6 @@
 """Accounts and their lifecycle: plain data and pure functions. No I/O, no MSAL, no storage."""
 
+from shared.accounts.lease import REDEMPTION, REQUEST_LEASE, SWEEP_LEASE, Lease, is_owned
 from shared.accounts.model import (
     EPOCH,
     MOST_JSON_BYTES,
@@ -7,7 +8,6 @@ from shared.accounts.model import (
     Account,
     Attempt,
     Failure,
-    Lease,
     Person,
     Source,
     State,
@@ -20,7 +20,10 @@ from shared.accounts.outcomes import Outcome, Verdict
 __all__ = [
     "EPOCH",
     "MOST_JSON_BYTES",
+    "REDEMPTION",
+    "REQUEST_LEASE",
     "SLOTS",
+    "SWEEP_LEASE",
     "Account",
     "Attempt",
     "Failure",
@@ -31,6 +34,7 @@ __all__ = [
     "State",
     "Verdict",
     "all_slots",
+    "is_owned",
     "rebased",
     "slot_of",
 ]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from shared.accounts.lease import Lease
 from shared.accounts.outcomes import Outcome
 
 SLOTS = 16
@@ -78,18 +79,6 @@ class Attempt:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to redeem a person's refresh token. Others wait until it ends.
-
-    Attributes:
-        owner: random.
-    """
-
-    owner: str
-    until: datetime
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """One row of the account store.
@@ -145,12 +134,17 @@ class Account:
 def rebased(ours: Account, *, before: Account, known: Account | None) -> Account | None:
     """Our changes since `before`, on top of the row as it is now; None when the row is gone or has another token cache.
 
-    So a newer sign-in is not overwritten, and a deleted row does not come back.
+    So a newer sign-in is not overwritten, and a deleted row does not come back. A lease is changed only by its holder:
+    when somebody else has taken one since `before`, theirs stays. An earlier due time that was written since stays too.
     """
     if known is None or known.cache_version != before.cache_version:
         return None
     names = [each.name for each in fields(Account)]
     changes = {name: getattr(ours, name) for name in names if getattr(ours, name) != getattr(before, name)}
+    if (known.lease and known.lease.owner) != (before.lease and before.lease.owner):
+        changes.pop("lease", None)
+    if "due_at" in changes and known.due_at != before.due_at:
+        changes["due_at"] = min(ours.due_at, known.due_at)
     return replace(known, **(changes | {"etag": known.etag}))
 
 

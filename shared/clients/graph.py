@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from shared import telemetry
-from shared.clients.http import HttpAnswer, HttpClient, Unavailable, json_object
+from shared.clients.answers import HttpAnswer, Unavailable, json_object
+from shared.clients.http import HttpClient
 from shared.clock import utc_now
 from shared.errors import GraphError
 

@@ -1,87 +1,22 @@
-"""The HTTP client for MSAL and for Microsoft Graph, on urllib3.
+"""The HTTP client for MSAL and for Microsoft Graph, on libcurl: time limits, one pool, proxies from the environment."""
 
-The package `requests` costs a third more CPU per token than urllib3 beneath it. This module adds what is needed of it:
-time-outs, one pool, proxies from the environment. The errors are RequestExceptions, because MSAL knows these.
-
-MSAL hides the status and Retry-After of an answer, and remembers 429 and 5xx by itself. So identity/msal_http_client.py
-raises such answers as Throttled and Unavailable. MSAL lets them pass, or falls back on an access token that is still
-valid (`_acquire_token_silent_from_cache_and_possibly_refresh_it`, msal/application.py).
-"""
-
-import json
-import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
 import certifi
-import urllib3
-from requests import RequestException
-from requests.utils import get_environ_proxies, select_proxy
-from urllib3.exceptions import HTTPError, NewConnectionError, SSLError
+from requests.utils import get_environ_proxies, requote_uri, select_proxy
 
+from shared.clients.answers import HttpAnswer, Unavailable
+from shared.clients.transfers import Request, Transfers
 from shared.clock import utc_now
 
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 8.0
-LONGEST_SECONDS = 20.0  # plus one last wait for data: still shorter than a lease (identity/access.py)
+LONGEST_SECONDS = 20.0  # with everything, also looking up the name: libcurl ends the transfer then
 _DEFAULT_RETRY_AFTER = 60.0
 _LONGEST_RETRY_AFTER = 3600.0
-_PART_BYTES = 64 * 1024
-_LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
-
-
-class Throttled(RequestException):
-    """The endpoint answered 429.
-
-    Attributes:
-        after: seconds to wait.
-    """
-
-    def __init__(self, retry_after: float) -> None:
-        super().__init__(f"throttled for {retry_after:.0f} s")
-        self.after = retry_after
-
-
-class Unavailable(RequestException):
-    """The endpoint failed, could not be reached, or gave an answer that can't be read.
-
-    Attributes:
-        reason: a word for logs: `http_503`, `timeout`, `connection`, `tls`, `unparsable`, or an OAuth error.
-    """
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(f"unavailable: {reason}")
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class HttpAnswer:
-    """A complete HTTP response, in the shape that MSAL expects of its `http_client`.
-
-    Attributes:
-        headers: names in lower case.
-        content: the body, decompressed.
-    """
-
-    status_code: int
-    headers: Mapping[str, str]
-    content: bytes = field(repr=False)
-
-    @cached_property
-    def text(self) -> str:
-        """The body as UTF-8 text; other bytes are replaced."""
-        return self.content.decode("utf-8", errors="replace")
-
-    def raise_for_status(self) -> None:
-        """Raises Unavailable for a status of 400 or more. MSAL calls this after discovery."""
-        if self.status_code >= 400:
-            raise Unavailable(f"http_{self.status_code}")
 
 
 class HttpClient:
@@ -91,7 +26,7 @@ class HttpClient:
         ca_bundle: path of a PEM file, or "" for certifi's.
         pool_size: connections kept per host. More are made when needed, and closed after use.
         connect_seconds: time-out for a connection.
-        read_seconds: time-out for each wait for data.
+        longest_seconds: time limit for a whole request.
         clock: the time, for Retry-After dates.
     """
 
@@ -101,21 +36,14 @@ class HttpClient:
         ca_bundle: str = "",
         pool_size: int = 64,
         connect_seconds: float = CONNECT_SECONDS,
-        read_seconds: float = READ_SECONDS,
+        longest_seconds: float = LONGEST_SECONDS,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._options: dict[str, Any] = {
-            "ca_certs": ca_bundle or certifi.where(),
-            "cert_reqs": "CERT_REQUIRED",
-            "maxsize": pool_size,
-            "block": False,
-        }
-        self._timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
+        self._transfers = Transfers(ca_bundle=ca_bundle or certifi.where(), kept_connections=pool_size)
+        self._connect_seconds = connect_seconds
+        self._longest_seconds = longest_seconds
         self._clock = clock
-        self._direct = urllib3.PoolManager(**self._options)
-        self._proxies: dict[str, urllib3.ProxyManager] = {}
-        self._pools: dict[str, urllib3.PoolManager] = {}
-        self._lock = threading.Lock()
+        self._proxies: dict[str, str] = {}
 
     def request(
         self,
@@ -136,41 +64,27 @@ class HttpClient:
 
         Raises:
             Unavailable: no complete answer came.
+            ValueError: a header holds a line break.
         """
-        sent = {name: value for name, value in (headers or {}).items() if value is not None}
-        timeout = self._timeout
-        if seconds is not None:
-            timeout = urllib3.Timeout(total=seconds, connect=timeout.connect_timeout, read=timeout.read_timeout)
+        lines = [f"{name}: {value}" for name, value in (headers or {}).items() if value is not None]
+        if any(end in line for line in lines for end in "\r\n\0"):
+            raise ValueError("a header holds a line break")
+        request = Request(
+            method,
+            url if url.isascii() and " " not in url else requote_uri(url),
+            headers=lines,
+            body=body,
+            repeatable=repeatable,
+            proxy=self._proxy_for(url),
+            connect_seconds=self._connect_seconds,
+            seconds=min(self._longest_seconds, self._longest_seconds if seconds is None else seconds),
+        )
         try:
-            return self._send(method, url, headers=sent, body=body, timeout=timeout)
+            return self._transfers.send(request)
         except Unavailable as error:
             if not (repeatable and error.reason == "connection"):
                 raise
-            return self._send(method, url, headers=sent, body=body, timeout=timeout)
-
-    def _send(self, method: str, url: str, **options: Any) -> HttpAnswer:
-        ends_at = time.monotonic() + LONGEST_SECONDS
-        try:
-            response = self._pool_for(url).request(
-                method, url, retries=False, redirect=False, preload_content=False, **options
-            )
-            try:
-                content = _read_body(response, ends_at)
-            except BaseException:
-                response.close()
-                raise
-        except Unavailable:
-            raise  # every RequestException is an OSError
-        except SSLError as error:
-            raise Unavailable("tls") from error
-        except NewConnectionError as error:  # to urllib3 it is a TimeoutError too
-            raise Unavailable("connection") from error
-        except urllib3.exceptions.TimeoutError as error:
-            raise Unavailable("timeout") from error
-        except (HTTPError, OSError) as error:
-            raise Unavailable("connection") from error
-        response.release_conn()
-        return HttpAnswer(response.status, {name.lower(): value for name, value in response.headers.items()}, content)
+            return self._transfers.send(request)
 
     def retry_after(self, answer: HttpAnswer) -> float:
         """Seconds to wait by Retry-After (RFC 9110, 10.2.3: seconds or a date), an hour at most; a minute when the
@@ -187,46 +101,18 @@ class HttpClient:
         return min(max((date - self._clock()).total_seconds(), 0.0), _LONGEST_RETRY_AFTER)
 
     def close(self) -> None:
-        """Closes idle connections."""
-        for pool in (self._direct, *self._proxies.values()):
-            pool.clear()
+        """Ends the connections and their thread."""
+        self._transfers.close()
 
-    def _pool_for(self, url: str) -> urllib3.PoolManager:
-        """The pool for this origin. The environment's proxy for it (HTTPS_PROXY, NO_PROXY …) is looked up once."""
+    def _proxy_for(self, url: str) -> str:
+        """The environment's proxy for this origin (HTTPS_PROXY, NO_PROXY …), or "". It is looked up once."""
         origin = url.split("/", 3)[2]
-        if origin not in self._pools:
-            proxy = select_proxy(url, get_environ_proxies(url))
-            with self._lock:
-                if proxy and proxy not in self._proxies:
-                    self._proxies[proxy] = urllib3.ProxyManager(proxy, **self._options)
-                self._pools[origin] = self._proxies[proxy] if proxy else self._direct
-        return self._pools[origin]
-
-
-def _read_body(response: urllib3.BaseHTTPResponse, ends_at: float) -> bytes:
-    """Reads the body. Raises Unavailable when it is too long, or still incomplete at `ends_at`: urllib3's read time-out
-    limits one wait only."""
-    content = bytearray()
-    while part := response.read1(_PART_BYTES, decode_content=True):
-        content += part
-        if len(content) > _LARGEST_ANSWER_BYTES:
-            raise Unavailable("unparsable")
-        if time.monotonic() > ends_at:
-            raise Unavailable("timeout")
-    return bytes(content)
+        proxy = self._proxies.get(origin)
+        if proxy is None:
+            proxy = self._proxies[origin] = select_proxy(url, get_environ_proxies(url)) or ""
+        return proxy
 
 
 def form(data: Mapping[str, Any]) -> bytes:
     """An application/x-www-form-urlencoded body."""
     return urlencode({name: value for name, value in data.items() if value is not None}).encode()
-
-
-def json_object(answer: HttpAnswer) -> dict[str, Any]:
-    """The body as a JSON object. Raises Unavailable when it is anything else."""
-    try:
-        value = json.loads(answer.content.decode())
-    except (ValueError, RecursionError) as error:
-        raise Unavailable("unparsable") from error
-    if not isinstance(value, dict):
-        raise Unavailable("unparsable")
-    return value

@@ -1,7 +1,8 @@
 """Access tokens for a person who is here, or whose client calls: acquire silently, save what changed.
 
 Over all instances, only one request at a time redeems a person's refresh token: a request that needs a new token takes
-the row's lease first. The others wait a moment, read the row again and find the fresh token.
+the row's lease first, and ends it when the result is saved. Nobody ends a lease but its holder. The others wait a
+moment, read the row again and find the fresh token.
 """
 
 import logging
@@ -9,18 +10,20 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import accumulate, repeat
 
-from shared.accounts import Account, Lease, Outcome, State, rebased
+from shared.accounts import REDEMPTION, REQUEST_LEASE, Account, Lease, Outcome, State, is_owned, rebased
 from shared.accounts.lifecycle import Lifecycle
+from shared.clock import LeaseClock
 from shared.errors import Conflict, NotSignedIn, RowTooLarge, SignInRequired, StoreUnavailable, TryLater
 from shared.identity.confidential_client import Identity
 from shared.identity.results import Acquired
 from shared.store import AccountStore
 
-LEASE = timedelta(seconds=30)  # longer than one attempt at a token request takes: shared/clients/http.py
+LEASE = REQUEST_LEASE
 PATIENCE_SECONDS = (1, 2, 4)
-_WAIT_SECONDS = 0.25
-_MOST_WAITS = 60
+# Each wait is a quarter longer than the last, so that a token is found when it is hardly older than it took to redeem.
+WAIT_SECONDS = tuple(accumulate(repeat(1.25, 19), lambda seconds, factor: seconds * factor, initial=0.05))
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,7 @@ class Access:
 
     Args:
         now: the time.
+        lease_clock: the time by which leases are written and judged.
         wait: sleeps for so many seconds.
         patience: waits in seconds before a failed save is tried again. Where a refresh token works only once, a new one
             that is not saved is lost.
@@ -42,6 +46,7 @@ class Access:
         lifecycle: Lifecycle,
         *,
         now: Callable[[], datetime],
+        lease_clock: LeaseClock,
         wait: Callable[[float], None],
         patience: Sequence[float] = (),
     ) -> None:
@@ -49,6 +54,7 @@ class Access:
         self._identity = identity
         self._lifecycle = lifecycle
         self._now = now
+        self._lease_clock = lease_clock
         self._wait = wait
         self._patience = patience
 
@@ -71,31 +77,36 @@ class Access:
             if failure is None:
                 raise SignInRequired("")
             raise SignInRequired(failure.code, correlation_id=failure.correlation_id, claims=failure.claims)
-        version = account.cache_version
-        for _ in range(_MOST_WAITS):
+        version, owner = account.cache_version, secrets.token_hex(8)
+        for seconds in WAIT_SECONDS:
             acquisition = self._identity.acquisition(account, claims=claims)
             if acquisition.prepare() is None:
-                return self._settle(account, acquisition.complete())
-            leased = self._take_lease(account)
+                return self._settle(account, acquisition.complete(), owner)
+            leased = self._take_lease(account, owner)
             if leased is not None:
                 acquisition.send()
-                return self._settle(leased, acquisition.complete())
-            self._wait(_WAIT_SECONDS)
+                return self._settle(leased, acquisition.complete(), owner)
+            if known := acquisition.still_good():
+                return self._settle(account, known, owner)
+            self._wait(seconds)
             account = self._read_again(account)
             if account.cache_version != version:
                 claims = ""  # another caller has just redeemed: its token was issued after the challenge
         raise TryLater("busy")
 
-    def _take_lease(self, account: Account) -> Account | None:
-        """Writes our lease to the row. Returns None while somebody else holds one, or was faster."""
-        now = self._now()
-        if account.lease and account.lease.until > now:
-            return None
-        lease = Lease(secrets.token_hex(8), now + LEASE)
-        try:
-            return self._store.touch(replace(account, lease=lease))
-        except Conflict:
-            return None
+    def _take_lease(self, account: Account, owner: str) -> Account | None:
+        """Writes our lease to the row, and again when that took so long that the lease would not cover a token request.
+        Returns None while somebody else holds one, or was faster."""
+        while is_owned(account.lease, owner) or not (account.lease and account.lease.is_held(self._lease_clock)):
+            lease = Lease(owner, self._lease_clock() + REQUEST_LEASE)
+            try:
+                account = self._store.touch(replace(account, lease=lease))
+            except Conflict:
+                return None
+            if lease.covers(REDEMPTION, self._lease_clock):
+                return account
+            logger.warning("a lease was nearly over when it was written; it is written again")
+        return None
 
     def _read_again(self, account: Account) -> Account:
         known = self._store.get(account.account_id)
@@ -103,22 +114,24 @@ class Access:
             raise NotSignedIn("You have been signed out. Sign in again.")
         return known
 
-    def _settle(self, account: Account, acquired: Acquired) -> str:
-        """Saves what the acquisition changed. Returns the access token, or raises why there is none."""
+    def _settle(self, account: Account, acquired: Acquired, owner: str) -> str:
+        """Saves what the acquisition changed, and ends our lease, if the account has it. Returns the access token, or
+        raises why there is none."""
         now = self._now()
-        after = replace(acquired.renewed(account), lease=None)
+        leased = is_owned(account.lease, owner)
+        after = acquired.renewed(replace(account, lease=None) if leased else account)
         if acquired.access_token:
             after = self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False)
             if acquired.sealed_cache is not None or account.state is not State.ACTIVE:
                 self._save(account, self._lifecycle.note_presence(after, now))
-            elif self._lifecycle.is_stale(account, now):
-                self._touch(self._lifecycle.note_presence(after, now))
+            elif leased or self._lifecycle.is_stale(account, now):
+                self._touch(account, self._lifecycle.note_presence(after, now))
             return acquired.access_token
         if acquired.verdict.outcome is Outcome.SIGN_IN_REQUIRED:
             self._save(account, self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False))
             self._store.lower_hint(account.slot, now)  # the next sweep sends the notification
-        elif account.lease:
-            self._touch(after)
+        elif leased:
+            self._touch(account, after)
         raise acquired.error()
 
     def _save(self, before: Account, after: Account) -> None:
@@ -128,19 +141,28 @@ class Access:
             NotSignedIn: the row is gone.
         """
         ours: Account | None = after
-        while ours is not None:
-            try:
-                self._save_patiently(ours)
-            except Conflict:
-                ours = rebased(after, before=before, known=self._read_again(before))
-            except RowTooLarge as error:
-                if ours.sealed_cache == before.sealed_cache:
-                    raise
-                logger.error("an account keeps its old token cache: %s", error)
-                after = ours = replace(ours, sealed_cache=before.sealed_cache, cache_version=before.cache_version)
-            else:
-                return
-        logger.info("a newer token cache was saved meanwhile; ours is dropped")
+        try:
+            while ours is not None:
+                try:
+                    self._save_patiently(ours)
+                except Conflict:
+                    ours = rebased(after, before=before, known=self._read_again(before))
+                except RowTooLarge as error:
+                    if ours.sealed_cache == before.sealed_cache:
+                        raise
+                    logger.error("an account keeps its old token cache: %s", error)
+                    after = ours = replace(ours, sealed_cache=before.sealed_cache, cache_version=before.cache_version)
+                else:
+                    return
+            logger.info("a newer token cache was saved meanwhile; ours is dropped")
+        finally:
+            self._tell_when_late(before.lease, after.lease)
+
+    def _tell_when_late(self, held: Lease | None, kept: Lease | None) -> None:
+        """Logs that our lease ran out before its end was saved: somebody else may have redeemed meanwhile."""
+        if held and held != kept and not held.covers(timedelta(0), self._lease_clock):
+            over = (self._lease_clock.latest() - held.until).total_seconds()
+            logger.warning("a lease was over for %.0f s before new tokens were saved", over)
 
     def _save_patiently(self, account: Account) -> None:
         for seconds in self._patience:
@@ -152,8 +174,16 @@ class Access:
                 return
         self._store.save(account)
 
-    def _touch(self, account: Account) -> None:
-        try:
-            self._store.touch(account)
-        except Conflict:
-            logger.debug("activity not written: the row changed meanwhile")
+    def _touch(self, before: Account, after: Account) -> None:
+        """Writes activity and the end of our lease. When the row changed meanwhile, only the end of a lease is worth
+        another try."""
+        ours: Account | None = after
+        while ours is not None:
+            try:
+                self._store.touch(ours)
+                return
+            except Conflict:
+                if before.lease == after.lease:
+                    logger.debug("activity not written: the row changed meanwhile")
+                    return
+                ours = rebased(after, before=before, known=self._store.get(before.account_id))

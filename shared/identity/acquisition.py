@@ -10,6 +10,7 @@ take the row's lease or check it, or send the request by other means.
     acquired = acquisition.complete()
 """
 
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,13 +20,15 @@ from msal import ConfidentialClientApplication, SerializableTokenCache
 from requests import RequestException
 
 from shared.accounts import Account, Outcome, Verdict
-from shared.clients.http import HttpAnswer, Throttled, Unavailable
+from shared.clients.answers import HttpAnswer, Throttled, Unavailable
 from shared.errors import SealError
 from shared.identity import token_caches
 from shared.identity.classification import classify, classify_empty_cache, classify_failure
 from shared.identity.msal_http_client import MsalHttpClient, TokenRequest, TokenRequestHeld
 from shared.identity.results import Acquired
 from shared.settings import Settings
+
+_SHORTLY = 60.0  # seconds: longer than a request lasts
 
 
 class Acquisition:
@@ -87,6 +90,19 @@ class Acquisition:
         """Takes the answer, or the failure, of a request that was sent by other means than `send`."""
         assert self._http is not None
         self._http.answer = answer
+
+    def still_good(self) -> Acquired | None:
+        """The access token that is cached, for whoever can't redeem now; None when it is good for less than a minute,
+        or was challenged. MSAL gives none out in its last five minutes (`expires_in < 5*60`, msal/application.py)."""
+        if self._claims:
+            return None
+        client_id, host = self._settings.client_id, self._settings.authority_host
+        found = token_caches.access_token(self._cache, self.account.scopes, client_id=client_id, host=host)
+        seconds = int(found["expires_on"]) - time.time() if found else 0.0
+        if found is None or seconds < _SHORTLY:
+            return None
+        verdict = Verdict(Outcome.CACHED, token_expires_at=self._now() + timedelta(seconds=int(seconds)))
+        return Acquired(verdict, str(found["secret"]))
 
     def complete(self) -> Acquired:
         """Returns the result, which always has a verdict. Raises TokenRequestHeld when the request was not sent."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.accounts import Person
-from shared.clients.http import Throttled, Unavailable
+from shared.clients.answers import Throttled, Unavailable
 from shared.error_codes import code_of
 from shared.errors import BearerRefused, Misconfigured, TryLater
 from shared.identity.challenge import api_scope, bearer_challenge

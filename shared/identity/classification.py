@@ -7,7 +7,7 @@ from typing import Any
 from msal import SerializableTokenCache
 
 from shared.accounts import Outcome, Verdict
-from shared.clients.http import Throttled, Unavailable
+from shared.clients.answers import Throttled, Unavailable
 from shared.error_codes import code_of, outcome_of
 from shared.identity import token_caches
 from shared.identity.clouds import cloud_of

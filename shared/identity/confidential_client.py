@@ -10,7 +10,8 @@ from typing import Any
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
 from shared.accounts import Account, Outcome, Person, Source, Verdict
-from shared.clients.http import HttpClient, Throttled, Unavailable, json_object
+from shared.clients.answers import Throttled, Unavailable, json_object
+from shared.clients.http import HttpClient
 from shared.clock import utc_now
 from shared.errors import SignInFailed
 from shared.identity import token_caches

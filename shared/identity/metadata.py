@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, json_object
+from shared.clients.answers import HttpAnswer, Throttled, Unavailable, json_object
+from shared.clients.http import HttpClient
 
 DISCOVERY_SECONDS = 24 * 3600.0
 _FAILURE_SECONDS = 60.0

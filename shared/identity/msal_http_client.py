@@ -17,7 +17,8 @@ from requests import RequestException
 
 from shared import telemetry
 from shared.accounts import Outcome
-from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, form, json_object
+from shared.clients.answers import HttpAnswer, Throttled, Unavailable, json_object
+from shared.clients.http import HttpClient, form
 from shared.error_codes import outcome_of
 from shared.identity.metadata import Metadata
 

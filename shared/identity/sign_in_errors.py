@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from shared.clients.http import Throttled, Unavailable
+from shared.clients.answers import Throttled, Unavailable
 from shared.error_codes import code_of, explain_answer
 from shared.errors import Misconfigured, SignInFailed, TryLater
 from shared.identity.metadata import AuthorityRefused

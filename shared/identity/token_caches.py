@@ -60,6 +60,15 @@ def home_account_id(cache: SerializableTokenCache) -> str:
     return next((str(each["home_account_id"]) for each in entries(cache, CredentialType.ACCOUNT)), "")
 
 
+def access_token(
+    cache: SerializableTokenCache, scopes: Sequence[str], *, client_id: str, host: str
+) -> dict[str, Any] | None:
+    """The person's access token for these scopes that lasts longest; None when there is none."""
+    owner = {"client_id": client_id, "environment": host, "home_account_id": home_account_id(cache)}
+    found = cache.search(CredentialType.ACCESS_TOKEN, target=list(scopes), query=owner)
+    return max(found, key=lambda each: int(each["expires_on"]), default=None)
+
+
 def drop_superseded(cache: SerializableTokenCache, access_token: str, scopes: Sequence[str]) -> None:
     """Removes the access tokens that a new one replaces: those that the same search would find.
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import jwt
 from jwt.exceptions import PyJWTError
 
-from shared.clients.http import Unavailable, json_object
+from shared.clients.answers import Unavailable, json_object
 from shared.identity.metadata import Metadata
 
 _SKEW_SECONDS = 120

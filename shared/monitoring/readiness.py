@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.clients.http import HttpClient, Unavailable, json_object
+from shared.clients.answers import Unavailable, json_object
+from shared.clients.http import HttpClient
 from shared.errors import StoreError
-from shared.monitoring.heartbeat import heartbeat
+from shared.monitoring.heartbeat import RECORDS, heartbeat
 from shared.monitoring.timer_schedule import longest_gap
 from shared.settings import Settings
 from shared.store import AccountStore
@@ -96,9 +97,10 @@ class Readiness:
             return {"storage": Check(ok=False, detail=str(error))}
 
     def _heartbeat(self) -> Check:
-        beat = heartbeat(self._store.slots(), self._store.recent_sweeps(1), self._now(), self._tick)
+        beat = heartbeat(self._store.slots(), self._store.recent_sweeps(RECORDS), self._now(), self._tick)
         if beat.state == "missing":
-            return Check(ok=False, detail=f"no sweep for {beat.late // timedelta(minutes=1)} minutes")
+            minutes = beat.late // timedelta(minutes=1)
+            return Check(ok=False, detail=beat.stopped or f"nobody reached for {minutes} minutes")
         return Check(ok=True, detail=beat.stopped or beat.state)
 
     def _authority(self) -> dict[str, Check]:

@@ -5,7 +5,8 @@ trouble raises `StoreError`.
 """
 
 from shared.store.memory import MemoryAccountStore
-from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, Slot, SweepRecord
+from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, SweepRecord
+from shared.store.slots import Slot
 from shared.store.tables import TableAccountStore
 
 __all__ = [

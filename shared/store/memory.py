@@ -11,9 +11,11 @@ from datetime import datetime
 from shared.accounts import EPOCH, Account, State, all_slots
 from shared.errors import Conflict, StoreError
 from shared.store.checks import json_text, mended
-from shared.store.protocol import AccountPage, Headcount, Slot, SweepRecord, summary_of
+from shared.store.protocol import AccountPage, Headcount, SweepRecord, summary_of
+from shared.store.slots import Slot
 
 _ACCOUNTS_PER_PAGE = 100
+_NEVER_WRITTEN = {name: Slot(name, EPOCH) for name in all_slots()}
 
 
 class MemoryAccountStore:
@@ -94,22 +96,21 @@ class MemoryAccountStore:
     def slots(self) -> list[Slot]:
         """See AccountStore."""
         with self._lock:
-            return [self._slots.get(name, Slot(name, EPOCH)) for name in all_slots()]
+            return list((_NEVER_WRITTEN | self._slots).values())
 
     def lower_hint(self, slot: str, due_at: datetime) -> None:
         """See AccountStore."""
         with self._lock:
-            known = self._slots.get(slot)
-            lowest = min(known.next_due_at, due_at) if known else due_at
-            self._slots[slot] = Slot(slot, lowest, self._etag(), known.claimed_until if known else None)
+            known = self._slots.get(slot, Slot(slot, EPOCH))
+            self._slots[slot] = replace(known.lower(due_at), etag=self._etag())
 
-    def set_hint(self, slot: Slot, next_due_at: datetime, *, claimed_until: datetime | None = None) -> Slot | None:
+    def write_slot(self, slot: Slot) -> Slot | None:
         """See AccountStore."""
         with self._lock:
             known = self._slots.get(slot.name)
             if (known.etag if known else None) != slot.etag:
                 return None
-            self._slots[slot.name] = Slot(slot.name, next_due_at, self._etag(), claimed_until)
+            self._slots[slot.name] = replace(slot, etag=self._etag())
             return self._slots[slot.name]
 
     def record_sweep(self, record: SweepRecord) -> None:

@@ -3,41 +3,28 @@
 Every write of an account names the ETag that the account was read with (`Account.etag`); `None` means "must not exist
 yet". A write whose answer was lost on the way is not a conflict: the store finds out whether it was committed.
 
-The hint protocol loses nobody. A caller that makes an account due earlier saves the account *first* and then calls
-`lower_hint`. That always writes, so the hint's ETag moves. A sweep claims a slot with the ETag that it read, scans,
-saves, reads the earliest due time again and finishes with the ETag of its claim. When that has moved, somebody lowered
-the hint: it stays as it is.
+The hint protocol loses nobody, and lets one sweep at a time into a slot.
+
+- Whoever makes an account due earlier saves the account *first* and then calls `lower_hint`. That always writes, so the
+  row's ETag moves.
+- A sweep claims a slot with the ETag that it read, scans, and saves. Meanwhile it renews its claim. Before it reads the
+  earliest due time again it stops renewing, and it finishes with the ETag of its last claim.
+- When that ETag has moved, the row says why. Another owner: the slot is somebody else's now, and nothing is written.
+  The same owner: somebody lowered the hint, and the claim alone goes.
+- Lowering changes the hint alone. It takes effect when the claim ends.
+- A hint is judged by the instance's clock, a claim by the lease clock.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from shared.accounts import Account, Failure, Source, State
+from shared.accounts import Account, Failure, Outcome, Source, State
 from shared.errors import StoreError
+from shared.store.slots import Slot
 
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The hint of one slot.
-
-    Attributes:
-        next_due_at: a lower bound of the due times of the accounts in this slot.
-        etag: of the row; None when the slot has no row yet (then it counts as due).
-        claimed_until: when the first of the claims since a sweep last finished here runs out; None when none is open.
-    """
-
-    name: str
-    next_due_at: datetime
-    etag: str | None = None
-    claimed_until: datetime | None = None
-
-    @property
-    def overdue_from(self) -> datetime:
-        """Later than this a sweep should have come by, and finished: a claim of a sweep that died is no sign of
-        life."""
-        return min(self.next_due_at, self.claimed_until or self.next_due_at)
+_NOT_REACHED = (Outcome.MISCONFIGURED, Outcome.THROTTLED, Outcome.UNAVAILABLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +49,17 @@ class SweepRecord:
     def people(self) -> int:
         """Whose turn it was."""
         return sum(self.counts.values())
+
+    @property
+    def reached(self) -> int:
+        """About whom the tenant, or their own row, gave an answer. The others were not acted for, and are tried
+        again."""
+        return self.people - sum(self.counts.get(each.value, 0) for each in _NOT_REACHED)
+
+    @property
+    def ended_at(self) -> datetime:
+        """When it was over."""
+        return self.started_at + timedelta(seconds=self.seconds)
 
     @property
     def rate(self) -> float:
@@ -169,9 +167,9 @@ class AccountStore(Protocol):
         """Lowers the slot's hint after an account became due at `due_at`; writes it even when it is low enough."""
         ...
 
-    def set_hint(self, slot: Slot, next_due_at: datetime, *, claimed_until: datetime | None = None) -> Slot | None:
-        """Moves the hint of a slot that is still as `slot.etag` says: claims it (`claimed_until`: see Slot), or
-        finishes. Returns None when somebody was faster."""
+    def write_slot(self, slot: Slot) -> Slot | None:
+        """Writes the row of a slot that is still as `slot.etag` says. Returns it with its new ETag; None when somebody
+        was faster."""
         ...
 
     def record_sweep(self, record: SweepRecord) -> None:

@@ -1,7 +1,7 @@
 """Every page of the app, and how a person gets there."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.accounts import Account, Attempt, Failure, Outcome, State
@@ -181,7 +181,7 @@ def populate(app: RunningApp, people: int = 60) -> None:
     for number in range(50):
         app.services.store.record_sweep(_sweep(app, number))
     for slot in app.services.store.slots():
-        app.services.store.set_hint(slot, now + timedelta(minutes=5))
+        app.services.store.write_slot(replace(slot, next_due_at=now + timedelta(minutes=5)))
 
 
 def _sweep(app: RunningApp, number: int) -> SweepRecord:

@@ -63,7 +63,7 @@ def browse(app: Services, people: list[str]) -> None:
 
 def sweep_on(app: Services, rest: list[str]) -> None:
     """Sweeps people who are away, as soon as they are due."""
-    app.now = Clock(timedelta(seconds=float(rest[0])))
+    app.now = app.lease_clock = Clock(timedelta(seconds=float(rest[0])))
     over = until_told()
     while not over.is_set():
         Sweep(app, tasks=()).run(due_slots(app.store, app.now()))
@@ -72,7 +72,7 @@ def sweep_on(app: Services, rest: list[str]) -> None:
 
 def sweep_once(app: Services, rest: list[str]) -> None:
     """One sweep with its tasks. The parent process may kill us at any moment."""
-    app.now = Clock(timedelta(seconds=float(rest[0])))
+    app.now = app.lease_clock = Clock(timedelta(seconds=float(rest[0])))
     say({"ready": app.settings.client_id != ""})
     sys.stdin.readline()
     Sweep(app).run(due_slots(app.store, app.now()))
@@ -82,7 +82,7 @@ def sweep_once(app: Services, rest: list[str]) -> None:
 def sweep_many(app: Services, rest: list[str]) -> None:
     """Sweeps everybody, again and again."""
     clock = Clock()
-    app.now = clock
+    app.now = app.lease_clock = clock
     held = []
     for number in range(1, int(rest[0]) + 1):
         clock.move(minutes=75)

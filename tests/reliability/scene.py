@@ -43,7 +43,7 @@ class Scene:
         """Ben signs in and leaves. Only his slot is due today."""
         self.restart()
         for slot in self.direct.slots():
-            self.direct.set_hint(slot, self.app.clock() + timedelta(days=1))
+            self.direct.write_slot(replace(slot, next_due_at=self.app.clock() + timedelta(days=1)))
         self.browser = self.app.browser()
         self.browser.sign_in(BEN)
         self.before = self.account
@@ -56,7 +56,7 @@ class Scene:
         made.wait = clock.wait
         made.tables = self.proxy.client()
         made.http = HttpClient(
-            ca_bundle=made.settings.ca_bundle, connect_seconds=SHORT_SECONDS, read_seconds=SHORT_SECONDS, clock=clock
+            ca_bundle=made.settings.ca_bundle, connect_seconds=SHORT_SECONDS, longest_seconds=SHORT_SECONDS, clock=clock
         )
         made.rate_limit = RateLimit(clock=lambda: clock().timestamp())
 

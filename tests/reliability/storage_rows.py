@@ -152,7 +152,7 @@ def _signs_out(scene: Scene) -> None:
 
 def _claims(scene: Scene) -> None:
     slot = next(each for each in scene.direct.slots() if each.name == scene.before.slot)
-    scene.direct.set_hint(slot, scene.app.clock() + timedelta(minutes=10))
+    scene.direct.write_slot(slot.claim("another", scene.app.clock()))
 
 
 def _claims_first(scene: Scene) -> None:

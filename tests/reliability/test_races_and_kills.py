@@ -170,7 +170,7 @@ def test_sweeps_that_all_die_at_work_are_no_heartbeat(
         sample_tenant.change_settings(latency=0)
     clock.move(minutes=11)
     dead = app.readiness.checks()["heartbeat"]
-    assert (dead.ok, dead.detail) == (False, "no sweep for 16 minutes")
+    assert (dead.ok, dead.detail) == (False, "nobody reached for 16 minutes")
     assert Sweep(app).run(due_slots(app.store, clock()))
     assert app.readiness.checks()["heartbeat"].ok
 

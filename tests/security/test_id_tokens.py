@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from localdev.tenant import FABRIKAM, SampleTenant
 from localdev.tenant.visitor import Visitor
-from shared.clients.http import HttpAnswer, HttpClient
+from shared.clients.answers import HttpAnswer
+from shared.clients.http import HttpClient
 from shared.errors import SignInFailed
 from shared.identity import Identity
 from shared.services import Services

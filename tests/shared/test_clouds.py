@@ -8,7 +8,8 @@ import pytest
 from msal import SerializableTokenCache
 
 from shared.accounts import Account, Outcome
-from shared.clients.http import HttpAnswer, HttpClient
+from shared.clients.answers import HttpAnswer
+from shared.clients.http import HttpClient
 from shared.identity import Acquired, Identity
 from shared.identity.clouds import cloud_of
 from shared.identity.token_caches import deserialize

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from localdev.tenant import SampleTenant
-from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable
+from shared.clients.answers import HttpAnswer, Throttled, Unavailable
+from shared.clients.http import HttpClient
 from shared.errors import TryLater
 from shared.identity.metadata import AuthorityRefused, Metadata, NotPublished
 from tests.shared.authority import Authority, Monotonic
@@ -55,7 +56,7 @@ def authority() -> Iterator[Authority]:
 @pytest.fixture
 def make(clock: Monotonic) -> Iterator[MakeMetadata]:
     """Makes the cache: `make(patience=0)`."""
-    http = HttpClient(read_seconds=60)
+    http = HttpClient(longest_seconds=60)
     yield lambda **options: Metadata(http, clock=clock, **options)
     http.close()
 

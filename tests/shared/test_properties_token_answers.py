@@ -78,7 +78,7 @@ def identity(endpoint: OddEndpoint) -> Iterator[Identity]:
         "AzureWebJobsStorage": "UseDevelopmentStorage=true",
         "ENCRYPTION_KEYS": ENCRYPTION_KEYS,
     }
-    http = HttpClient(ca_bundle=endpoint.ca_bundle, connect_seconds=5, read_seconds=5)
+    http = HttpClient(ca_bundle=endpoint.ca_bundle, connect_seconds=5, longest_seconds=5)
     yield Identity(load(environment), http, http_cache=dict)
     http.close()
 

@@ -8,7 +8,8 @@ import pytest
 
 from shared.accounts import MOST_JSON_BYTES, Account, Failure, Lease, State, slot_of
 from shared.errors import Conflict, RowRefused, RowTooLarge, StoreError
-from shared.store import AccountStore, SweepRecord
+from shared.store import AccountStore, Slot, SweepRecord
+from shared.store.slots import CLAIM
 from tests.shared.store_accounts import NOW, an_account
 
 
@@ -313,41 +314,48 @@ def test_all_slots_count_as_due_until_they_are_written(store: AccountStore) -> N
     assert all(slot.next_due_at < NOW and slot.etag is None for slot in slots)
 
 
-def test_a_slot_is_claimed_once(store: AccountStore) -> None:
-    """The claim is the lease: the second sweep that read the same hint gets nothing."""
+def test_a_slot_is_written_only_as_it_was_read(store: AccountStore) -> None:
+    """Of two sweeps that read the same row one gets the slot."""
     slot = store.slots()[3]
-    claimed = store.set_hint(slot, NOW)
+    claimed = store.write_slot(slot.claim("one", NOW))
     assert claimed is not None
-    assert store.set_hint(slot, NOW) is None
-    again = store.set_hint(claimed, NOW + timedelta(minutes=1))
+    assert store.write_slot(slot.claim("two", NOW)) is None
+    again = store.write_slot(claimed.renew("one", NOW + timedelta(minutes=1)))
     assert again is not None
-    assert store.set_hint(claimed, NOW) is None
+    assert store.write_slot(claimed.release(NOW, finished=True)) is None
     assert store.slots()[3] == again
 
 
-def test_an_open_claim_is_remembered_until_a_sweep_finishes(store: AccountStore) -> None:
-    """Also when the next sweep claims it again, and when somebody lowers the hint meanwhile."""
-    until = NOW + timedelta(minutes=10)
-    claimed = store.set_hint(store.slots()[5], until, claimed_until=until)
+def test_a_slot_comes_back_as_it_was_written(store: AccountStore) -> None:
+    """Claimed, and released: nothing of the claim is left then."""
+    claimed = store.write_slot(store.slots()[5].claim("one", NOW))
     assert claimed is not None
-    assert store.slots()[5].claimed_until == until
+    assert store.slots()[5] == claimed == Slot("05", NOW + CLAIM, claimed.etag, "one", NOW + CLAIM, NOW)
+    released = store.write_slot(claimed.release(NOW + timedelta(hours=1), finished=False))
+    assert released is not None
+    assert store.slots()[5] == Slot("05", NOW + timedelta(hours=1), released.etag, first_claimed_at=NOW)
+    finished = store.write_slot(released.release(NOW + timedelta(hours=1), finished=True))
+    assert finished is not None
+    assert store.slots()[5] == Slot("05", NOW + timedelta(hours=1), finished.etag)
+
+
+def test_lowering_a_hint_leaves_the_claim_alone(store: AccountStore) -> None:
+    """Nobody else may come in before the claim ends."""
+    claimed = store.write_slot(store.slots()[5].claim("one", NOW))
+    assert claimed is not None
     store.lower_hint("05", NOW)
     lowered = store.slots()[5]
-    assert (lowered.claimed_until, lowered.overdue_from) == (until, NOW)
-    later = store.set_hint(lowered, until + timedelta(hours=1), claimed_until=until)
-    assert later is not None
-    assert later.overdue_from == until
-    assert store.set_hint(later, NOW + timedelta(hours=1))
-    assert store.slots()[5].claimed_until is None
+    assert lowered == replace(claimed, next_due_at=NOW, etag=lowered.etag)
+    assert lowered.etag != claimed.etag
 
 
 def test_lowering_a_hint_moves_its_etag_even_when_it_is_low_enough(store: AccountStore) -> None:
     """So that a sweep which scanned before does not overwrite it when it finishes."""
-    claimed = store.set_hint(store.slots()[0], NOW)
-    assert claimed is not None
+    slot = store.write_slot(replace(store.slots()[0], next_due_at=NOW))
+    assert slot is not None
     store.lower_hint("00", NOW + timedelta(hours=1))
     assert store.slots()[0].next_due_at == NOW
-    assert store.set_hint(claimed, NOW + timedelta(hours=1)) is None
+    assert store.write_slot(replace(slot, next_due_at=NOW + timedelta(hours=1))) is None
     store.lower_hint("00", NOW - timedelta(hours=1))
     assert store.slots()[0].next_due_at == NOW - timedelta(hours=1)
 

@@ -14,8 +14,9 @@ import pytest
 from azure.data.tables import TableServiceClient, UpdateMode
 
 from shared import store
-from shared.accounts import EPOCH, Account, Failure, State, all_slots, slot_of
+from shared.accounts import Account, Failure, State, all_slots, slot_of
 from shared.errors import Conflict, RowRefused, RowTooLarge, StoreUnavailable
+from shared.monitoring.heartbeat import heartbeat
 from shared.store import SweepRecord, TableAccountStore
 from shared.store.protocol import summary_of
 from shared.store.tables import first_edition
@@ -387,13 +388,13 @@ def test_a_claim_whose_answer_was_lost_is_ours(
 ) -> None:
     """Nobody would sweep that slot until the claim ran out."""
     storage.add(method="POST", path="^/Slots", **trouble, forward=True, times=1)
-    claimed = table_store.set_hint(table_store.slots()[3], NOW)
+    claimed = table_store.write_slot(table_store.slots()[3].claim("one", NOW))
     assert claimed is not None
     storage.add(**CLAIM, **trouble, forward=True, times=1)
-    again = table_store.set_hint(claimed, NOW + timedelta(minutes=1))
+    again = table_store.write_slot(claimed.renew("one", NOW + timedelta(minutes=1)))
     assert again is not None
     assert table_store.slots()[3] == again
-    assert table_store.set_hint(claimed, NOW) is None
+    assert table_store.write_slot(claimed) is None
 
 
 @pytest.mark.parametrize("trouble", [{"status": 412, "code": "UpdateConditionNotSatisfied"}, {"status": 404}])
@@ -413,20 +414,47 @@ def test_a_slot_without_a_time_is_due(table_store: TableAccountStore, tables: Ta
     tables.get_table_client("Slots").upsert_entity({"PartitionKey": "slots", "RowKey": "03"}, mode=UpdateMode.REPLACE)
     slot = table_store.slots()[3]
     assert slot.next_due_at < NOW
-    assert table_store.set_hint(slot, NOW) is not None
+    assert table_store.write_slot(slot.claim("one", NOW)) is not None
 
 
-@pytest.mark.parametrize("value", ["soon", 7, datetime(9999, 12, 31, tzinfo=UTC)], ids=["text", "number", "far"])
-def test_a_slot_with_odd_times_is_due(
-    table_store: TableAccountStore, tables: TableServiceClient, value: object
+@pytest.mark.parametrize(
+    "value",
+    ["soon", 7, True, b"x", datetime(9999, 12, 31, tzinfo=UTC), datetime(8000, 1, 1, tzinfo=UTC)],
+    ids=["text", "number", "truth", "bytes", "last day", "far"],
+)
+@pytest.mark.parametrize("name", ["NextDueAt", "ClaimedUntil", "ClaimOwner", "FirstClaimedAt", "all"])
+def test_a_slot_with_odd_properties_is_due(
+    table_store: TableAccountStore, tables: TableServiceClient, name: str, value: Any
 ) -> None:
-    """They count as absent: a time that is none could not be compared with now."""
+    """One odd value in its row, or only such: the slot is swept, and as due as it was to the heartbeat."""
+    good = {"NextDueAt": NOW, "ClaimOwner": "one", "ClaimedUntil": NOW, "FirstClaimedAt": NOW - timedelta(minutes=2)}
     table_store.lower_hint("03", NOW)
-    row = {"PartitionKey": "slots", "RowKey": "03", "NextDueAt": value, "ClaimedUntil": value}
+    odd = dict.fromkeys(good, value) if name == "all" else {name: value}
+    row = {"PartitionKey": "slots", "RowKey": "03"} | good | odd
     tables.get_table_client("Slots").upsert_entity(row, mode=UpdateMode.REPLACE)
     assert [slot.name for slot in due_slots(table_store, NOW)] == list(all_slots())
-    assert table_store.slots()[3].overdue_from == EPOCH
+    assert heartbeat(table_store.slots(), [], NOW, timedelta(minutes=5)).state == "beating"
     table_store.lower_hint("03", NOW)
+    slot = table_store.slots()[3]
+    claimed = table_store.write_slot(slot.claim("two", NOW))
+    assert claimed is not None
+    assert claimed.is_claimed(NOW)
+    assert table_store.write_slot(claimed.release(NOW + timedelta(hours=1), finished=True)) is not None
+    assert [each.name for each in due_slots(table_store, NOW)] == [each for each in all_slots() if each != "03"]
+
+
+def test_a_row_of_the_first_edition_is_understood(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """It holds the slot by `NextDueAt`, and notes when the first of its claims runs out. Lowered by either edition, it
+    still excludes us until then."""
+    until = NOW + timedelta(minutes=10)
+    row = {"PartitionKey": "slots", "RowKey": "03", "NextDueAt": until, "ClaimedUntil": until}
+    table_store.lower_hint("03", NOW)
+    tables.get_table_client("Slots").upsert_entity(row, mode=UpdateMode.REPLACE)
+    slot = table_store.slots()[3]
+    assert (slot.claim_owner, slot.overdue_from) == ("", until)
+    table_store.lower_hint("03", NOW)
+    assert "03" not in [each.name for each in due_slots(table_store, NOW + timedelta(minutes=9))]
+    assert "03" in [each.name for each in due_slots(table_store, until)]
 
 
 @pytest.mark.parametrize("trouble", [{"status": 500, "code": "InternalError"}, {"status": 0}, {"status": 502}])

@@ -1,10 +1,7 @@
 """The HTTP client against real servers: time-outs, proxies, certificates, answers without end."""
 
-import re
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
@@ -12,56 +9,17 @@ import pytest
 import requests
 
 from localdev.tenant import SampleTenant
-from shared.clients.http import HttpAnswer, HttpClient, Throttled, Unavailable, form, json_object
+from shared.clients.answers import HttpAnswer, Throttled, Unavailable, json_object
+from shared.clients.http import HttpClient, form
+from tests.shared.scripted_server import answering
 
 NOW = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
-
-
-def _whole_request(connection: socket.socket) -> bytes:
-    """Reads head and body, which may come in several pieces."""
-    received = b""
-    while b"\r\n\r\n" not in received:
-        part = connection.recv(65536)
-        if not part:
-            return received
-        received += part
-    head, _, body = received.partition(b"\r\n\r\n")
-    found = re.search(rb"content-length: (\d+)", head.lower())
-    while found and len(body) < int(found[1]):
-        body += connection.recv(65536)
-    return head + b"\r\n\r\n" + body
-
-
-@contextmanager
-def answering(*answers: bytes | Callable[[socket.socket], None]) -> Iterator[tuple[str, list[bytes]]]:
-    """A server that reads a request and answers with the next of `answers`, then closes; and what it was sent."""
-    requests: list[bytes] = []
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(10)
-
-    def serve() -> None:
-        for answer in answers:
-            connection, _ = listener.accept()
-            with connection:
-                requests.append(_whole_request(connection))
-                if callable(answer):
-                    answer(connection)
-                else:
-                    connection.sendall(answer)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/", requests
-    finally:
-        thread.join(10)
-        listener.close()
 
 
 @pytest.fixture
 def client() -> Iterator[HttpClient]:
     """A client with short time-outs."""
-    client = HttpClient(connect_seconds=2, read_seconds=0.3, clock=lambda: NOW)
+    client = HttpClient(connect_seconds=2, longest_seconds=0.3, clock=lambda: NOW)
     yield client
     client.close()
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from jwt.warnings import InsecureKeyLengthWarning
 
-from shared.clients.http import HttpClient, Unavailable
+from shared.clients.answers import Unavailable
+from shared.clients.http import HttpClient
 from shared.identity.metadata import Metadata
 from shared.identity.verification import TokenRefused, Verifier
 from tests.shared.authority import Authority, Monotonic
@@ -38,7 +39,7 @@ def clock() -> Monotonic:
 @pytest.fixture
 def verifier(authority: Authority, clock: Monotonic) -> Iterator[Verifier]:
     """The verifier of this authority's tokens."""
-    http = HttpClient(read_seconds=60)
+    http = HttpClient(longest_seconds=60)
     yield Verifier(Metadata(http, clock=clock), f"{authority.url}/discovery")
     http.close()
 

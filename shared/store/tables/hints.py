@@ -1,7 +1,8 @@
-"""The table Slots: for each slot a lower bound of its rows' `DueAt`, guarded by its ETag. See protocol.py for the order
-in which hints and accounts are written."""
+"""The table Slots: one row per slot, with a lower bound of its rows' `DueAt` and the claim of the sweep that is at work
+in it, guarded by its ETag. See protocol.py for the order in which hints and accounts are written."""
 
 import secrets
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ from azure.data.tables import TableClient, UpdateMode
 
 from shared.accounts import EPOCH, all_slots
 from shared.errors import Conflict, StoreUnavailable
-from shared.store.protocol import Slot
+from shared.store.slots import FIRST_EDITION_CLAIM, Slot
 from shared.store.tables.rows import WRITE_ID, Entity, time_or_none
 from shared.store.tables.service import Tables, entity_or_none, etag_of, may_be_committed
 
@@ -30,25 +31,31 @@ def lower(tables: Tables, slot: str, due_at: datetime) -> None:
     """See AccountStore.lower_hint. Raises StoreUnavailable when the row never stays as it was read."""
     for _ in range(_MOST_TRIES):
         row = _row(tables, slot)
-        known = _read(row) if row else Slot(slot, EPOCH)
-        lowest = min(known.next_due_at, due_at) if known.etag else due_at
-        if move(tables, known, lowest, known.claimed_until):
+        if write(tables, (_read(row) if row else Slot(slot, EPOCH)).lower(due_at)):
             return
     raise StoreUnavailable("write slot", 412, "the row kept changing")
 
 
-def move(tables: Tables, slot: Slot, next_due_at: datetime, claimed_until: datetime | None) -> Slot | None:
-    """See AccountStore.set_hint. A write whose answer was lost is known by its `WriteId`: a claim that we hold and
-    don't know of would keep everybody out of the slot."""
+def write(tables: Tables, slot: Slot) -> Slot | None:
+    """See AccountStore.write_slot. A write whose answer was lost is known by its `WriteId`: a claim that we hold and
+    don't know of would keep everybody out of the slot.
+
+    The row is replaced, so that nothing of a claim is left when it ends. An instance of the first edition replaces it
+    as well, by one with `NextDueAt` and `ClaimedUntil`: whatever else we keep in the row is gone then.
+    """
     write_id = secrets.token_hex(12)
     entity: Entity = {
         "PartitionKey": _PARTITION,
         "RowKey": slot.name,
-        "NextDueAt": next_due_at,
+        "NextDueAt": slot.next_due_at,
         WRITE_ID: write_id,
     }
-    if claimed_until:
-        entity["ClaimedUntil"] = claimed_until
+    claim = {
+        "ClaimOwner": slot.claim_owner or None,
+        "ClaimedUntil": slot.claimed_until,
+        "FirstClaimedAt": slot.first_claimed_at,
+    }
+    entity |= {name: value for name, value in claim.items() if value is not None}
     try:
         etag = tables.call("write slot", lambda: _insert_or_replace(tables.slots, entity, slot.etag), key=slot.name)
     except (Conflict, StoreUnavailable) as error:
@@ -60,7 +67,7 @@ def move(tables: Tables, slot: Slot, next_due_at: datetime, claimed_until: datet
                 return None
             raise
         etag = etag_of(row.metadata)
-    return Slot(slot.name, next_due_at, etag, claimed_until)
+    return replace(slot, etag=etag)
 
 
 def _insert_or_replace(table: TableClient, entity: Entity, etag: str | None) -> str:
@@ -76,6 +83,18 @@ def _row(tables: Tables, name: str) -> Any:
 
 
 def _read(row: Any) -> Slot:
-    """A row without a time counts as due. What is no time counts as absent: one bad row must not stop a tick."""
-    next_due_at = time_or_none(row.get("NextDueAt")) or EPOCH
-    return Slot(row["RowKey"], next_due_at, etag_of(row.metadata), time_or_none(row.get("ClaimedUntil")))
+    """A row without a time counts as due. What is no time, or no name, counts as absent: one bad row must not stop a
+    tick. A claim of the first edition notes no start, only when the first in a row of claims ran out."""
+    owner, until = row.get("ClaimOwner"), time_or_none(row.get("ClaimedUntil"))
+    owner = owner if isinstance(owner, str) else ""
+    first = time_or_none(row.get("FirstClaimedAt"))
+    if until and not owner:
+        first = max(until, EPOCH + FIRST_EDITION_CLAIM) - FIRST_EDITION_CLAIM
+    return Slot(
+        name=row["RowKey"],
+        next_due_at=time_or_none(row.get("NextDueAt")) or EPOCH,
+        etag=etag_of(row.metadata),
+        claim_owner=owner,
+        claimed_until=until,
+        first_claimed_at=first,
+    )

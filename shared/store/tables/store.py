@@ -16,7 +16,8 @@ from azure.data.tables import TableServiceClient
 
 from shared.accounts import Account, State, slot_of
 from shared.errors import Conflict, StoreError, StoreUnavailable
-from shared.store.protocol import AccountPage, Headcount, Slot, SweepRecord
+from shared.store.protocol import AccountPage, Headcount, SweepRecord
+from shared.store.slots import Slot
 from shared.store.tables import batches, first_edition, hints, wire
 from shared.store.tables.listing import Choice, count, list_page
 from shared.store.tables.rows import (
@@ -150,9 +151,9 @@ class TableAccountStore:
         """See AccountStore."""
         hints.lower(self._tables, slot, due_at)
 
-    def set_hint(self, slot: Slot, next_due_at: datetime, *, claimed_until: datetime | None = None) -> Slot | None:
+    def write_slot(self, slot: Slot) -> Slot | None:
         """See AccountStore."""
-        return hints.move(self._tables, slot, next_due_at, claimed_until)
+        return hints.write(self._tables, slot)
 
     def record_sweep(self, record: SweepRecord) -> None:
         """See AccountStore."""
