@@ -34,7 +34,7 @@ from tests.reliability.chaos_judge import Finding, judge
 from tests.reliability.chaos_plan import Step, plan
 from tests.reliability.chaos_stage import ABSENT, EVERY, TICK, Host, Stage, staged
 from tests.support import ROOT
-from timer_worker.sweep import CLAIM
+from shared.store.slots import CLAIM
 
 _LOOK_SECONDS = 0.7
 _THREADS = 96

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from shared.clients.http import READ_SECONDS
+from shared.clients.http import LONGEST_SECONDS
 from tests.reliability.chaos_evidence import Act, Evidence, Message, Row, TokenRequest, Window, Write
 
 _ENROLS = ("sign_in", "api")
@@ -255,7 +255,7 @@ def _why(evidence: Evidence, reuse: TokenRequest) -> tuple[str, str]:
         for each in evidence.windows_of("pause")
         if each.end <= reuse.at <= each.end + _WAKING_SECONDS and _asked_before(writes, each)
     ]
-    if not first.whole or first.done - first.at > READ_SECONDS:
+    if not first.whole or first.done - first.at > LONGEST_SECONDS:
         return "the token endpoint's answer was lost", ""
     if ended and (not saved or saved.done > ended[0].begin):
         also = ", storage failing meanwhile" if attempts and not saved else ""

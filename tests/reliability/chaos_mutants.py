@@ -38,11 +38,9 @@ MUTANTS: Mapping[str, Mutant] = {
         "Outcome.SIGN_IN_REQUIRED if error.reason == 'http_503' else Outcome.UNAVAILABLE, code=error.reason)",
     ),
     "hint-raised": Mutant(
-        "timer_worker/sweep.py",
-        r"if self\._app\.store\.set_hint\(claim, due_at\) is None:",
-        "while self._app.store.set_hint(\n"
-        "                    next(each for each in self._app.store.slots() if each.name == claim.name), due_at\n"
-        "                ) is None:\n",
+        "timer_worker/claim.py",
+        r"row, due_at = known, min\(due_at, known\.next_due_at\)",
+        "row = known",
     ),
 }
 

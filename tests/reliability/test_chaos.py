@@ -112,7 +112,7 @@ def test_a_broken_promise_is_found(name: str) -> None:
         (Window("kill", 5.2, 6.0, 0), REDEEMED),
         (Window("pause", 5.2, 6.5, 0), REDEEMED),
         (Window("storage", 0.1, 0.2, 0), replace(REDEEMED, whole=False, given="")),
-        (Window("storage", 0.1, 0.2, 0), replace(REDEEMED, done=REDEEMED.at + 8.5)),
+        (Window("storage", 0.1, 0.2, 0), replace(REDEEMED, done=REDEEMED.at + 20.5)),
     ],
     ids=["kill", "pause", "answer lost", "answer too late"],
 )
