@@ -36,8 +36,9 @@ class EntraError:
         happened: one sentence in plain words.
         remedy: what the fixer does.
         outcome: of a silent acquisition that ends with this code; None leaves it to the OAuth error of the answer.
-        affects: whom a `misconfigured` outcome concerns. "person": this account only. "tenant": everybody in its
-            tenant; with a single-tenant authority, everybody. "app": everybody, as the app's credential is refused.
+        affects: whom a `misconfigured` outcome can concern. "app": the error can only be the app's, as its credential
+            is refused; one answer stops a sweep. "tenant": everybody in the tenant (everybody, where the authority is
+            one tenant), or only this person: a sweep asks a second person first. "person": this account only.
         prompt: OpenID Connect's `prompt` for the next sign-in; "" lets the tenant decide.
         challenge: the bearer error of our API (RFC 6750, 3.1; RFC 9470, 3) when there are no claims.
         page: the page that a browser gets when a sign-in ends with this code; "" is the general one.

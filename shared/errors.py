@@ -28,8 +28,9 @@ through MSAL, as TokenRequestHeld does (identity/msal_http_client.py), which nev
 task.
 
 `except Exception` stands in these files: around one person's token and one account's row (timer_worker/slot_run.py),
-one slot (timer_worker/sweep.py), one task (timer_worker/turn.py), one row of a batch (store/tables/batches.py), a count
-in a thread (monitoring/census.py), the network's thread (clients/transfers.py), and one log message (log_redaction.py).
+one slot (timer_worker/sweep.py), one task (timer_worker/turn.py), one row of a batch (store/tables/batches.py), one
+token that is not saved yet (identity/unsaved_tokens.py), a count in a thread (monitoring/census.py), the network's
+thread (clients/transfers.py), and one log message (log_redaction.py).
 """
 
 from collections.abc import Sequence

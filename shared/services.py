@@ -23,6 +23,7 @@ from shared.identity import Identity
 from shared.identity.access import PATIENCE_SECONDS, Access
 from shared.identity.enrolment import Enrolment
 from shared.identity.rate_limit import RateLimit
+from shared.identity.unsaved_tokens import UnsavedTokens
 from shared.monitoring.census import Census
 from shared.monitoring.readiness import Readiness, closed_to_operators, thread_shortage
 from shared.session import Sessions, UsedFlows
@@ -77,7 +78,7 @@ class Services:
         made = vars(self)
         if "workers" in made:
             self.workers.shutdown()
-        for name in ("readiness", "http", "tables", "queues"):
+        for name in ("unsaved_tokens", "readiness", "http", "tables", "queues"):
             if name in made:
                 made[name].close()
 
@@ -134,7 +135,13 @@ class Services:
             lease_clock=self.lease_clock,
             wait=self.wait,
             patience=patience,
+            unsaved=self.unsaved_tokens,
         )
+
+    @cached_property
+    def unsaved_tokens(self) -> UnsavedTokens:
+        """Redeemed refresh tokens that are not stored yet."""
+        return UnsavedTokens(self.store, enabled=self.settings.strict_rotation)
 
     @cached_property
     def enrolment(self) -> Enrolment:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from localdev.tenant import SampleTenant
-from shared.accounts import Account, Lease, State
+from shared.accounts import REQUEST_LEASE, Account, Lease, State
 from shared.errors import NotSignedIn, SignInRequired, TryLater, Unreadable
-from shared.identity.access import LEASE, Access
+from shared.identity.access import Access
 from shared.services import Services
 from shared.store import MemoryAccountStore
 from shared.sweep_queue import due_slots
@@ -116,7 +116,7 @@ def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices, sample_t
     sample_tenant.change_settings(access_token_lifetime=30)
     app = make_services(clock=clock)
     account = sign_in(app)
-    leased = app.store.touch(replace(account, lease=Lease("dead", clock() + LEASE)))
+    leased = app.store.touch(replace(account, lease=Lease("dead", clock() + REQUEST_LEASE)))
     waits: list[float] = []
 
     def wait(seconds: float) -> None:
@@ -125,8 +125,8 @@ def test_a_lease_whose_owner_died_runs_out(make_services: MakeServices, sample_t
 
     with pytest.raises(TryLater, match="busy"):
         waiting(app, wait).acquire_token(leased)
-    assert sum(waits) < LEASE.total_seconds()
-    clock.move(seconds=LEASE.total_seconds())
+    assert sum(waits) < REQUEST_LEASE.total_seconds()
+    clock.move(seconds=REQUEST_LEASE.total_seconds())
     assert waiting(app, wait).acquire_token(leased)
 
 
@@ -135,7 +135,7 @@ def test_waiting_ends_when_the_person_signs_out(make_services: MakeServices, sam
     sample_tenant.change_settings(access_token_lifetime=30)
     app = make_services()
     account = sign_in(app)
-    leased = app.store.touch(replace(account, lease=Lease("other", app.now() + LEASE)))
+    leased = app.store.touch(replace(account, lease=Lease("other", app.now() + REQUEST_LEASE)))
 
     def sign_out(_: float) -> None:
         app.store.delete(account.account_id)
@@ -209,7 +209,7 @@ def test_a_visit_leaves_the_lease_of_whoever_redeems(make_services: MakeServices
     app = make_services(clock=clock)
     account = sign_in(app)
     clock.move(minutes=3)
-    leased = app.store.touch(replace(account, lease=Lease("other", clock() + LEASE)))
+    leased = app.store.touch(replace(account, lease=Lease("other", clock() + REQUEST_LEASE)))
     assert app.access.acquire_token(leased)
     after = stored(app, account)
     assert after.last_activity > account.last_activity
@@ -227,7 +227,7 @@ def test_a_request_that_fails_leaves_the_lease_of_whoever_redeems(
     ring = app.settings.key_ring
     empty = ring.seal_cache("{}", account.account_id)
     cache = b"nonsense" if broken == "unreadable" else empty
-    lease = Lease("other", app.lease_clock() + LEASE)
+    lease = Lease("other", app.lease_clock() + REQUEST_LEASE)
     leased = app.store.save(replace(account, sealed_cache=cache, lease=lease))
     with pytest.raises((Unreadable, SignInRequired)):
         app.access.acquire_token(leased)
@@ -297,7 +297,7 @@ def test_whoever_must_wait_gets_the_cached_token_while_it_is_good(
     longer good."""
     app = make_services()
     account = sign_in(app)
-    leased = app.store.touch(replace(account, lease=Lease("other", app.lease_clock() + LEASE)))
+    leased = app.store.touch(replace(account, lease=Lease("other", app.lease_clock() + REQUEST_LEASE)))
     waits: list[float] = []
     access = waiting(app, waits.append)
     assert access.acquire_token(leased)
@@ -317,7 +317,7 @@ def test_a_request_waits_little_longer_than_the_redemption_takes(
     app = make_services()
     account = sign_in(app)
     sample_tenant.change_settings(access_token_lifetime=3600)
-    leased = app.store.touch(replace(account, lease=Lease("other", app.lease_clock() + LEASE)))
+    leased = app.store.touch(replace(account, lease=Lease("other", app.lease_clock() + REQUEST_LEASE)))
     other = app.identity.acquisition(leased)
     assert other.prepare()
     other.send()
@@ -344,7 +344,7 @@ def test_a_lease_that_ran_out_while_the_tokens_were_saved_is_told(
     class SlowStore(MemoryAccountStore):
         def save(self, account: Account) -> Account:
             if account.cache_version > first:
-                clock.move(seconds=LEASE.total_seconds() + 7)
+                clock.move(seconds=REQUEST_LEASE.total_seconds() + 7)
             return super().save(account)
 
     first = 1 << 40
@@ -396,6 +396,25 @@ def test_a_token_answer_that_is_lost_costs_the_sign_in_where_rotation_is_strict(
     else:
         assert app.access.acquire_token(stored(app, account))
     assert sample_tenant.log()["families_revoked"] == (1 if rotation == "strict" else 0)
+
+
+def test_whoever_waited_is_told_of_the_refusal_and_asks_nobody_again(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """The holder of the lease was refused, and has set the person aside."""
+    sample_tenant.change_settings(access_token_lifetime=30)
+    apps = two_apps(make_services)
+    account = sign_in(apps[0])
+    sample_tenant.change_person(ADA, state="revoked")
+    sample_tenant.change_settings(latency=0.4)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(apps[0].access.acquire_token, account)
+        wait_until(lambda: stored(apps[0], account).lease is not None, "the first request has the lease")
+        with pytest.raises(SignInRequired, match="50173"):
+            apps[1].access.acquire_token(stored(apps[1], account))
+        with pytest.raises(SignInRequired, match="50173"):
+            first.result()
+    assert sample_tenant.log()["refused"] == 1
 
 
 def test_me_reads_once_and_writes_nothing_in_the_steady_state(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 _MOST = 100
-_LONGEST_SECONDS = 0.25
+LONGEST_SECONDS = 0.25
 
 T = TypeVar("T")
 
@@ -14,16 +14,23 @@ class Batch(Generic[T]):
     """Collects items until they must be written.
 
     Args:
+        longest: seconds that the first item waits. With 0.0 a batch is what has arrived.
         clock: seconds that only grow.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, longest: float = LONGEST_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._longest = longest
         self._clock = clock
         self._items: list[T] = []
         self._since = 0.0
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def is_full(self) -> bool:
+        """Does it hold as many items as one transaction takes?"""
+        return len(self._items) >= _MOST
 
     def add(self, item: T) -> None:
         """Adds an item. The first one starts the clock."""
@@ -36,9 +43,9 @@ class Batch(Generic[T]):
         """The time until the batch must be written: 0.0 when it must be now, None when it is empty."""
         if not self._items:
             return None
-        if len(self._items) >= _MOST:
+        if self.is_full:
             return 0.0
-        return max(self._since + _LONGEST_SECONDS - self._clock(), 0.0)
+        return max(self._since + self._longest - self._clock(), 0.0)
 
     def take(self) -> list[T]:
         """Removes and returns all items."""

@@ -102,7 +102,7 @@ class Claim:
                 return
             known = _read(self._app, self.slot)
             if not known.is_still_of(self._row, self._app.lease_clock()):
-                logger.warning("slot %s is another sweep's by now", self.slot)
+                self._lose()
                 return
             logger.debug("slot %s was lowered while it was swept", self.slot)
             row, due_at = known, min(due_at, known.next_due_at)
@@ -119,7 +119,12 @@ class Claim:
             row = _read(self._app, self.slot)
             if not row.is_still_of(self._row, now):
                 break
-        logger.warning("slot %s is another sweep's by now: no further turn begins", self.slot)
+        self._lose()
+
+    def _lose(self) -> None:
+        """Notes that another sweep has the slot, and says so once."""
+        if not self._lost:
+            logger.warning("slot %s is another sweep's by now: no further turn begins in it", self.slot)
         self._lost = True
 
 

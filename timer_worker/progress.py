@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 from shared.accounts import Account, Outcome
@@ -45,7 +46,9 @@ class Progress:
         self._one_at_a_time = threading.Lock()
         self._credential_proven = threading.Event()
         self._lock = threading.Lock()
+        self._proven_tenants: set[str] = set()
         self._skipped_tenants: set[str] = set()
+        self._suspects: dict[tuple[str, str], str] = {}
 
     @property
     def seconds(self) -> float:
@@ -76,10 +79,7 @@ class Progress:
             return self._acquire(account)
         with self._one_at_a_time:
             if not self._credential_proven.is_set():
-                turn = self._acquire(account)
-                if turn and turn.sent and turn.outcome in _PROOF:
-                    self._credential_proven.set()
-                return turn
+                return self._acquire(account)
         return self._acquire(account)  # it was proven while this thread waited for the lock
 
     def count(self, turn: Turn) -> None:
@@ -94,8 +94,7 @@ class Progress:
             self.oldest_overdue = max(self.oldest_overdue, overdue)
 
     def _acquire(self, account: Account) -> Turn | None:
-        """Acquires after the tenant's pauses. A fault that affects everybody stops the sweep; a tenant that refuses a
-        multi-tenant app is skipped."""
+        """Acquires after the tenant's pauses, and learns from the answer."""
         self._wait_out_pauses()
         if self.must_stop() or self.is_skipped(account):
             return None
@@ -104,14 +103,48 @@ class Progress:
             return None
         self.app.rate_limit.learn(turn.verdict, sent=turn.sent)
         if turn.outcome is Outcome.MISCONFIGURED:
-            affects = explain(turn.verdict.code, outcome=turn.outcome).affects
-            if affects == "app" or (affects == "tenant" and not self.app.settings.multi_tenant):
-                self.stop(f"misconfigured {turn.verdict.code}")
-            elif affects == "tenant":
+            return self._judge_refusal(turn)
+        if turn.sent and turn.outcome in _PROOF:
+            self._credential_proven.set()
+            self._proven_tenants.add(self._tenant_of(account))
+        return turn
+
+    def _judge_refusal(self, turn: Turn) -> Turn:
+        """Stops the sweep, or skips the tenant of a multi-tenant app, when an answer blames the app for everybody.
+
+        One answer is enough when its error can only be the app's. Any other error needs a second person who gets it,
+        and no answer from the same tenant that proves the app good. Until then its person is put off: one person's odd
+        answer (RFC 6749, 5.2: `invalid_scope`, for what this person never granted) stops nobody else.
+        """
+        code, account = turn.verdict.code, turn.before
+        affects = explain(code, outcome=turn.outcome).affects
+        if affects == "app":
+            self.stop(f"misconfigured {code}")
+        elif affects == "tenant":
+            if not self._blames_tenant(code, account):
+                return replace(turn, after=self.app.lifecycle.put_off(turn.after, turn.verdict, self.app.now()))
+            if self.app.settings.multi_tenant:
                 with self._lock:
                     self._skipped_tenants.add(account.tenant_id)
                     self.reasons[f"tenant {account.tenant_id} skipped"] = 1
+            else:
+                self.stop(f"misconfigured {code}")
         return turn
+
+    def _blames_tenant(self, code: str, account: Account) -> bool:
+        """Is this the second person of a tenant with this code, and was no one's answer good?
+
+        Somebody who got the code in an earlier sweep as well doesn't count: they alone may be odd, again and again.
+        """
+        tenant = self._tenant_of(account)
+        with self._lock:
+            if tenant in self._proven_tenants or (account.failure and account.failure.code == code):
+                return False
+            return self._suspects.setdefault((tenant, code), account.account_id) != account.account_id
+
+    def _tenant_of(self, account: Account) -> str:
+        """What an answer says something about: one tenant, where the app is in many."""
+        return account.tenant_id if self.app.settings.multi_tenant else ""
 
     def _wait_out_pauses(self) -> None:
         """Waits while the tenant asks for a pause. Ends the sweep when the pause is too long for it."""

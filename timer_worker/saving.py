@@ -1,16 +1,18 @@
 """Saves what people's turns changed, in as few writes as fit.
 
 With strict rotation the stored refresh token is worthless once it was redeemed: there, a storage that fails is asked
-again for as long as the leases last. Elsewhere once is enough: the next sweep simply redeems the same tokens again.
+again for as long as the leases last, and after that this process goes on trying (shared/identity/unsaved_tokens.py).
+Elsewhere once is enough: the next sweep simply redeems the same tokens again.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.accounts import Account, rebased
+from shared.accounts import Account
 from shared.errors import Conflict, RowRefused, RowTooLarge, StoreError, StoreUnavailable
 from shared.services import Services
+from shared.store.merge import save_merged
 from timer_worker.turn import Turn
 
 _PATIENCE_SECONDS = (1, 2, 4, 8, 16)
@@ -27,44 +29,49 @@ def save_turns(turns: Sequence[Turn], app: Services) -> list[Account | StoreErro
     cache, or the storage will never take it.
     """
     changed = [turn for turn in turns if turn.changed]
-    results = iter(_save_patiently([turn.after for turn in changed], app))
-    return [_settle(turn, next(results), app) if turn.changed else turn.after for turn in turns]
+    results = _save_patiently(changed, app)
+    for turn, result in zip(changed, results, strict=True):
+        if not isinstance(result, StoreUnavailable):
+            app.unsaved_tokens.forget(turn.after)
+    saved = iter(results)
+    return [next(saved) if turn.changed else turn.after for turn in turns]
 
 
-def _save_patiently(accounts: list[Account], app: Services) -> list[Account | StoreError]:
+def _save_patiently(turns: list[Turn], app: Services) -> list[Account | StoreError]:
     """Saves, and after an outage waits and saves again what was not saved. The store knows a write of ours that was
     committed although its answer was lost."""
-    results = app.store.save_many(accounts)
+    results = _save(turns, app)
     for seconds in _PATIENCE_SECONDS if app.settings.strict_rotation else _LITTLE_PATIENCE_SECONDS:
         unsaved = [index for index, result in enumerate(results) if isinstance(result, StoreUnavailable)]
         if not unsaved:
             break
         app.wait(seconds)
-        for index, result in zip(unsaved, app.store.save_many([accounts[each] for each in unsaved]), strict=True):
+        for index, result in zip(unsaved, _save([turns[each] for each in unsaved], app), strict=True):
             results[index] = result
     return results
 
 
+def _save(turns: list[Turn], app: Services) -> list[Account | StoreError]:
+    """Saves once. A row that changed meanwhile gets our changes on top."""
+    results = app.store.save_many([turn.after for turn in turns])
+    return [_settle(turn, result, app) for turn, result in zip(turns, results, strict=True)]
+
+
 def _settle(turn: Turn, result: Account | StoreError, app: Services) -> Account | StoreError:
     """Does what can still be done about one row that was not saved."""
-    if isinstance(result, Conflict):
-        result = _save_on_top(turn, result, app)
-    if isinstance(result, RowTooLarge):
-        result = _save_without_cache(turn, result, app)
+    try:
+        if isinstance(result, Conflict):
+            result = save_merged(app.store, turn.after, before=turn.before)
+        if isinstance(result, RowTooLarge):
+            raise result
+    except RowTooLarge as error:
+        result = _save_without_cache(turn, error, app)
+    except StoreError as error:
+        result = error
     if isinstance(result, RowRefused):
         logger.error("an account's row is refused; what is stored stays: %s", result.reason)
         return Conflict(turn.after.account_id)
     return result
-
-
-def _save_on_top(turn: Turn, conflict: Conflict, app: Services) -> Account | StoreError:
-    """Saves our changes on top of what is there now, unless that makes our result void."""
-    try:
-        known = app.store.get(turn.after.account_id)
-        ours = rebased(turn.after, before=turn.before, known=known)
-        return conflict if ours is None else app.store.save(ours)
-    except StoreError as error:
-        return error
 
 
 def _save_without_cache(turn: Turn, error: RowTooLarge, app: Services) -> Account | StoreError:
@@ -72,4 +79,7 @@ def _save_without_cache(turn: Turn, error: RowTooLarge, app: Services) -> Accoun
     logger.error("an account keeps its old token cache: %s", error.reason)
     before = turn.before
     kept = replace(turn.after, sealed_cache=before.sealed_cache, cache_version=before.cache_version)
-    return app.store.save_many([kept])[0]
+    try:
+        return save_merged(app.store, kept, before=before)
+    except StoreError as failure:
+        return failure

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared import telemetry
-from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict
+from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict, is_owned
 from shared.errors import Conflict, StoreError
 from timer_worker import notifications
-from timer_worker.batch import Batch
+from timer_worker.batch import LONGEST_SECONDS, Batch
 from timer_worker.progress import Progress
 from timer_worker.saving import save_turns
 from timer_worker.task import Task
@@ -21,7 +21,6 @@ from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_t
 
 _IN_FLIGHT_PER_THREAD = 2  # so threads have work while the next page is read
 _LEASES_AT_A_TIME = 64
-_LEASE = SWEEP_LEASE
 GRACE = timedelta(seconds=5)  # beyond the tasks' limits, at which Graph calls end; then the tasks count as failed
 
 logger = logging.getLogger(__name__)
@@ -70,11 +69,15 @@ class SlotRun:
         self._tasks = tasks
         self._grace = grace
         self._is_held = is_held
-        self._events: queue.SimpleQueue[Turn | None] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Turn | Account] = queue.SimpleQueue()
         self._acquiring = 0
         self._running: dict[str, _Running] = {}
-        self._tokens: Batch[Turn] = Batch()
+        self._strict = self._app.settings.strict_rotation
+        # A kill costs the sign-ins of those whose redeemed tokens wait: then none waits.
+        self._tokens: Batch[Turn] = Batch(longest=0.0 if self._strict else LONGEST_SECONDS)
         self._results: Batch[Turn] = Batch()
+        self._lease_owner = secrets.token_hex(8)
+        self._unused_leases: dict[str, Account] = {}
         self._failure: StoreError | None = None
 
     def run(self) -> None:
@@ -94,18 +97,20 @@ class SlotRun:
         finally:
             while self._acquiring or self._running or len(self._tokens) or len(self._results):
                 self._handle_next_event()
+            self._give_back_leases()
         if self._failure:
             raise self._failure
 
     def _hand_out_turns(self) -> None:
         most = _IN_FLIGHT_PER_THREAD * self._app.settings.sweep_concurrency
         for account in self._take_due():
-            while self._acquiring + len(self._running) >= most:
+            while self._acquiring + len(self._running) >= most or (self._strict and not self._events.empty()):
                 self._handle_next_event()
             if self._failure or self._progress.must_stop() or not self._is_held():
                 break
             if not self._progress.is_skipped(account):
                 self._acquiring += 1
+                self._unused_leases.pop(account.account_id, None)
                 self._app.workers.submit(telemetry.carried(self._acquire), account)
 
     def _take_due(self) -> Iterator[Account]:
@@ -125,7 +130,7 @@ class SlotRun:
                     raise
                 except Exception:  # an odd row must not keep the others from their turns
                     logger.exception("an account could not be put off; it is tried again")
-            yield from self._take_leases(ready) if self._app.settings.strict_rotation else ready
+            yield from self._take_leases(ready) if self._strict else ready
 
     def _has_turn(self, account: Account) -> bool:
         """Is it this account's turn? When not, does what is due instead."""
@@ -153,27 +158,44 @@ class SlotRun:
         """Takes leases, some per transaction, and yields the accounts that have ours. Nobody else redeems their refresh
         tokens meanwhile."""
         for start in range(0, len(accounts), _LEASES_AT_A_TIME):
-            now = self._app.now()
-            lease = Lease(secrets.token_hex(8), now + _LEASE)
+            clock = self._app.lease_clock
+            lease = Lease(self._lease_owner, clock() + SWEEP_LEASE)
             some = accounts[start : start + _LEASES_AT_A_TIME]
-            free = [replace(each, lease=lease) for each in some if not (each.lease and each.lease.until > now)]
-            for result in self._app.store.touch_many(free):
-                if isinstance(result, Account):
-                    yield result
-                elif not isinstance(result, Conflict):
+            free = [replace(each, lease=lease) for each in some if not (each.lease and each.lease.is_held(clock))]
+            results = self._app.store.touch_many(free)
+            leased = [each for each in results if isinstance(each, Account)]
+            self._unused_leases.update({each.account_id: each for each in leased})
+            yield from leased
+            for result in results:
+                if isinstance(result, StoreError) and not isinstance(result, Conflict):
                     raise result
+
+    def _give_back_leases(self) -> None:
+        """Ends the leases that were taken and not used, so that nobody waits for them. One that the storage does not
+        let us end runs out by itself."""
+        unused, self._unused_leases = list(self._unused_leases.values()), {}
+        try:
+            results = self._app.store.touch_many([replace(each, lease=None) for each in unused])
+            for account, result in zip(unused, results, strict=True):
+                known = self._app.store.get(account.account_id) if isinstance(result, Conflict) else None
+                if known and is_owned(known.lease, self._lease_owner):
+                    self._app.store.touch(replace(known, lease=None))
+        except StoreError as error:
+            logger.info("leases are left to run out: %s", error)
 
     def _acquire(self, account: Account) -> None:
         """Runs in a worker thread. Always posts an event, even on failure; `run()` would otherwise block forever."""
-        turn = None
+        turn: Turn | None = None
         try:
             if self._failure is None and self._is_held():
                 turn = self._progress.take_turn(account)
+        except StoreError as error:
+            self._failure = self._failure or error
         except Exception:  # a fault in one person's turn must not end the others'
             logger.exception("a person's turn failed in an unexpected way")
             turn = turn_that_failed(account, self._app)
         finally:
-            self._events.put(turn)
+            self._events.put(turn or account)
 
     def _do_tasks(self, running: _Running, tasks: list[Task]) -> None:
         """Runs in a worker thread. Always posts an event: `do_tasks` catches what a task raises."""
@@ -187,6 +209,8 @@ class SlotRun:
             waits += [running.seconds_left for running in self._running.values()]
             try:
                 self._accept(self._events.get(timeout=min((each for each in waits if each is not None), default=1.0)))
+                while not self._tokens.is_full and not self._events.empty():
+                    self._accept(self._events.get_nowait())
             except queue.Empty:
                 self._time_out_late_tasks()
         nothing_comes = not self._acquiring and not self._running
@@ -196,10 +220,13 @@ class SlotRun:
             for turn in self._save(self._results.take()):
                 self._progress.count(turn)
 
-    def _accept(self, turn: Turn | None) -> None:
-        """Takes a turn from a worker thread. Tasks that come back late have been counted already."""
-        if turn is None:
+    def _accept(self, turn: Turn | Account) -> None:
+        """Takes a turn from a worker thread, or the account of one that was not taken. Tasks that come back late have
+        been counted already."""
+        if isinstance(turn, Account):
             self._acquiring -= 1
+            if self._strict:
+                self._unused_leases[turn.account_id] = turn
         elif not turn.tasks_done:
             self._acquiring -= 1
             self._tokens.add(turn)

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.accounts import MOST_JSON_BYTES, Account, Failure, Outcome, Verdict
+from shared.accounts import MOST_JSON_BYTES, REDEMPTION, Account, Failure, Outcome, Verdict
 from shared.clients.graph import answer_challenge
 from shared.errors import GraphError
-from shared.identity.access import LEASE
 from shared.services import Services
 from timer_worker.task import Task, bare
 
@@ -55,18 +54,24 @@ class LeaseOver(Exception):
 
 
 def acquire_token(account: Account, app: Services) -> Turn | None:
-    """Begins a turn: acquires a token. Returns None when our lease ends too soon; the person stays due then."""
+    """Begins a turn: acquires a token.
+
+    Returns None when our lease ends too soon, or when a token that was redeemed earlier had to be saved first. The
+    person stays due then.
+
+    Raises:
+        StoreError: a token that was redeemed earlier still can't be saved.
+    """
     overdue = (app.now() - account.due_at).total_seconds()
     acquisition = app.identity.acquisition(account)
     if acquisition.prepare():
-        if not may_redeem(account, app):
+        if app.unsaved_tokens.save_kept(account) or not may_redeem(account, app):
             return None
         acquisition.send()
     acquired = acquisition.complete()
-    after = account
-    if acquired.verdict.outcome is not Outcome.MISCONFIGURED:
-        judged = app.lifecycle.apply_verdict(acquired.renewed(account), acquired.verdict, app.now())
-        after = replace(judged, lease=None)
+    judged = app.lifecycle.apply_verdict(acquired.renewed(account), acquired.verdict, app.now())
+    after = without_our_lease(judged, app)
+    app.unsaved_tokens.keep(account, after)
     return Turn(
         account,
         after,
@@ -82,7 +87,14 @@ def turn_that_failed(account: Account, app: Services) -> Turn:
     """The turn after an unexpected error in acquiring: `unavailable`, to be tried again later."""
     verdict = Verdict(Outcome.UNAVAILABLE, code="internal_error")
     overdue = (app.now() - account.due_at).total_seconds()
-    return Turn(account, app.lifecycle.apply_verdict(account, verdict, app.now()), verdict, overdue=overdue)
+    after = without_our_lease(app.lifecycle.apply_verdict(account, verdict, app.now()), app)
+    return Turn(account, after, verdict, overdue=overdue)
+
+
+def without_our_lease(account: Account, app: Services) -> Account:
+    """The account without the lease that the sweep took. Only with strict rotation does a sweep take one; any other
+    lease is a request's, which ends it itself."""
+    return replace(account, lease=None) if app.settings.strict_rotation else account
 
 
 def may_redeem(account: Account, app: Services) -> bool:
@@ -93,7 +105,7 @@ def may_redeem(account: Account, app: Services) -> bool:
     """
     if not app.settings.strict_rotation:
         return True
-    return account.lease is not None and account.lease.until - app.now() >= LEASE
+    return account.lease is not None and account.lease.covers(REDEMPTION, app.lease_clock)
 
 
 def applicable(account: Account, tasks: Sequence[Task]) -> list[Task]:
@@ -110,13 +122,13 @@ def do_tasks(turn: Turn, tasks: Sequence[Task], app: Services) -> Turn:
         turn = _do_task(turn, task, app)
         if not turn.access_token:
             break
-    return replace(turn, after=replace(turn.after, lease=None))
+    return replace(turn, after=without_our_lease(turn.after, app))
 
 
 def time_out_tasks(turn: Turn, app: Services) -> Turn:
     """Ends a turn whose tasks are late: they count as failed."""
     failed = _fail_task(turn, "tasks: timed_out", app)
-    return replace(failed, after=replace(failed.after, lease=None))
+    return replace(failed, after=without_our_lease(failed.after, app))
 
 
 def _do_task(turn: Turn, task: Task, app: Services) -> Turn:
@@ -164,6 +176,7 @@ def _renew_token(turn: Turn, claims: str, app: Services) -> Turn:
         acquired.renewed(turn.after), recent=turn.after.recent[1:]
     )  # a turn leaves one entry in the history
     after = app.lifecycle.apply_verdict(earlier, acquired.verdict, app.now())
+    app.unsaved_tokens.keep(turn.after, after)
     return replace(turn, after=after, verdict=acquired.verdict, access_token=acquired.access_token)
 
 

@@ -141,6 +141,11 @@ class Lifecycle:
             due_at = now + backoff * (0.75 + self.chance() / 2)
         return replace(account, state=state, due_at=due_at, failure=failure)
 
+    def put_off(self, account: Account, verdict: Verdict, now: datetime) -> Account:
+        """The account after an answer that blames the app and that nobody else got: it is tried again later, as after a
+        fault, and its failure tells the operator the code."""
+        return self.apply_verdict(account, replace(verdict, outcome=Outcome.UNAVAILABLE), now)
+
     def apply_task_failure(
         self, account: Account, code: str, now: datetime, *, before: Failure | None = None
     ) -> Account:

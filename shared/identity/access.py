@@ -18,9 +18,9 @@ from shared.clock import LeaseClock
 from shared.errors import Conflict, NotSignedIn, RowTooLarge, SignInRequired, StoreUnavailable, TryLater
 from shared.identity.confidential_client import Identity
 from shared.identity.results import Acquired
+from shared.identity.unsaved_tokens import UnsavedTokens
 from shared.store import AccountStore
 
-LEASE = REQUEST_LEASE
 PATIENCE_SECONDS = (1, 2, 4)
 # Each wait is a quarter longer than the last, so that a token is found when it is hardly older than it took to redeem.
 WAIT_SECONDS = tuple(accumulate(repeat(1.25, 19), lambda seconds, factor: seconds * factor, initial=0.05))
@@ -37,6 +37,7 @@ class Access:
         wait: sleeps for so many seconds.
         patience: waits in seconds before a failed save is tried again. Where a refresh token works only once, a new one
             that is not saved is lost.
+        unsaved: keeps redeemed tokens until they are stored; None keeps nothing.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Access:
         lease_clock: LeaseClock,
         wait: Callable[[float], None],
         patience: Sequence[float] = (),
+        unsaved: UnsavedTokens | None = None,
     ) -> None:
         self._store = store
         self._identity = identity
@@ -57,6 +59,7 @@ class Access:
         self._lease_clock = lease_clock
         self._wait = wait
         self._patience = patience
+        self._unsaved = UnsavedTokens(store, enabled=False) if unsaved is None else unsaved
 
     def acquire_token(self, account: Account, *, claims: str = "") -> str:
         """Acquires an access token for the scopes that this person granted, and saves what changed.
@@ -64,26 +67,27 @@ class Access:
         Makes no storage call while the cached token is valid and the recorded activity is recent.
 
         Args:
-            account: as it was read for this request.
-            claims: the resource's claims challenge (JSON text). A cached token is not used then.
+            account: as it was read for this request; with claims, as it was read after the challenge.
+            claims: the resource's claims challenge (JSON text). The token that `account` holds is not used then, but a
+                newer one is, when another caller saves it while this one waits.
 
         Raises:
             SignInRequired, Misconfigured, Unreadable, TryLater: see errors.py.
             NotSignedIn: the row is gone.
             StoreUnavailable, RowTooLarge: what changed could not be saved.
         """
-        if account.state is State.NEEDS_SIGN_IN:
-            failure = account.failure
-            if failure is None:
-                raise SignInRequired("")
-            raise SignInRequired(failure.code, correlation_id=failure.correlation_id, claims=failure.claims)
         version, owner = account.cache_version, secrets.token_hex(8)
         for seconds in WAIT_SECONDS:
+            if account.state is State.NEEDS_SIGN_IN:
+                failure = account.failure
+                if failure is None:
+                    raise SignInRequired("")
+                raise SignInRequired(failure.code, correlation_id=failure.correlation_id, claims=failure.claims)
             acquisition = self._identity.acquisition(account, claims=claims)
             if acquisition.prepare() is None:
                 return self._settle(account, acquisition.complete(), owner)
             leased = self._take_lease(account, owner)
-            if leased is not None:
+            if leased is not None and not self._unsaved.save_kept(leased):
                 acquisition.send()
                 return self._settle(leased, acquisition.complete(), owner)
             if known := acquisition.still_good():
@@ -91,7 +95,7 @@ class Access:
             self._wait(seconds)
             account = self._read_again(account)
             if account.cache_version != version:
-                claims = ""  # another caller has just redeemed: its token was issued after the challenge
+                claims = ""  # another caller has redeemed since the challenge, or was at it
         raise TryLater("busy")
 
     def _take_lease(self, account: Account, owner: str) -> Account | None:
@@ -144,7 +148,7 @@ class Access:
         try:
             while ours is not None:
                 try:
-                    self._save_patiently(ours)
+                    self._save_patiently(before, ours)
                 except Conflict:
                     ours = rebased(after, before=before, known=self._read_again(before))
                 except RowTooLarge as error:
@@ -164,15 +168,18 @@ class Access:
             over = (self._lease_clock.latest() - held.until).total_seconds()
             logger.warning("a lease was over for %.0f s before new tokens were saved", over)
 
-    def _save_patiently(self, account: Account) -> None:
-        for seconds in self._patience:
+    def _save_patiently(self, before: Account, account: Account) -> None:
+        self._unsaved.keep(before, account)
+        for seconds in (*self._patience, None):
             try:
                 self._store.save(account)
             except StoreUnavailable:
+                if seconds is None:
+                    raise
                 self._wait(seconds)
             else:
+                self._unsaved.forget(account)
                 return
-        self._store.save(account)
 
     def _touch(self, before: Account, after: Account) -> None:
         """Writes activity and the end of our lease. When the row changed meanwhile, only the end of a lease is worth

@@ -196,6 +196,7 @@ class Identity:
             id_token=id_token,
             holds_requests=holds_requests,
             repeatable=not self._settings.strict_rotation,
+            names_scopes=not self._settings.oidc_authority,
         )
 
     def _build_application(

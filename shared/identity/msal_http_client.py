@@ -55,6 +55,9 @@ class MsalHttpClient:
         holds_requests: `post` sends nothing; it raises TokenRequestHeld until `answer` is set.
         repeatable: may a refresh be sent once more when the connection broke? Only where a refresh token works more
             than once: with strict rotation, its second use revokes the whole family.
+        names_scopes: does a refresh name scopes? Without them it is for what was granted (RFC 6749, 6). MSAL adds
+            `openid profile offline_access` (`_decorate_scope`, msal/application.py), of which a person may have granted
+            none to a plain OpenID provider; one scope too many is refused with `invalid_scope`.
 
     Attributes:
         answer: the answer to the held request, or its failure. MSAL gets it for every token request: one acquisition
@@ -69,12 +72,14 @@ class MsalHttpClient:
         id_token: str = "",
         holds_requests: bool = False,
         repeatable: bool = False,
+        names_scopes: bool = True,
     ) -> None:
         self._http = http
         self._metadata = metadata
         self._id_token = id_token
         self._holds_requests = holds_requests
         self._repeatable = repeatable
+        self._names_scopes = names_scopes
         self.answer: HttpAnswer | RequestException | None = None
 
     def get(self, url: str, *, params: Mapping[str, str] | None = None, **_: Any) -> HttpAnswer:
@@ -92,6 +97,8 @@ class MsalHttpClient:
     ) -> HttpAnswer:
         """Sends or holds a token request. Raises TokenRequestHeld, Throttled, Unavailable."""
         fields = dict(data or {})
+        if fields.get("grant_type") == "refresh_token" and not self._names_scopes:
+            fields.pop("scope", None)
         request = TokenRequest(
             url=f"{url}?{urlencode(params)}" if params else url,
             grant_type=str(fields.get("grant_type", "")),

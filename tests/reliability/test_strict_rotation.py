@@ -1,21 +1,31 @@
 """Refresh tokens that may be used once: nobody redeems after a lease has ended, and saving new tokens is retried."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
 from localdev.tenant import SampleTenant
-from shared.accounts import Account, Person, State
+from shared.accounts import Account, Lease, Person, State
+from shared.errors import StoreError
 from shared.identity.rate_limit import RateLimit
 from shared.services import Services
+from shared.store import AccountStore
 from shared.sweep_queue import due_slots
+from tests.recording_store import record_calls
 from tests.reliability.crowd import enrol
 from tests.reliability.storage_proxy import StorageProxy
 from tests.reliability.storage_rows import BATCH, BUSY, SAVE
 from tests.running_app import Clock
+from timer_worker.progress import Progress
+from timer_worker.slot_run import SlotRun
 from timer_worker.sweep import Sweep
 from timer_worker.task import Task
 from timer_worker.tasks import TASKS
+from timer_worker.turn import may_redeem
 
 ATTEMPTS_OF_THE_SDK = 4
 
@@ -135,3 +145,155 @@ def test_a_row_made_anew_is_never_taken_for_the_old_one(app: Services) -> None:
         return made.cache_version
 
     assert len({first_version() for _ in range(20)}) == 20
+
+
+TRIES_OF_A_SWEEP = 6
+TRIES_OF_A_REQUEST = 4
+
+
+def fail_to_save_in_a_sweep(app: Services, proxy: StorageProxy) -> None:
+    """One sweep redeems, and the storage fails for as long as the sweep is patient."""
+    proxy.add(**BATCH, **BUSY, skip=1, times=TRIES_OF_A_SWEEP * ATTEMPTS_OF_THE_SDK)
+    record = Sweep(app, tasks=()).run(due_slots(app.store, app.now()))
+    assert record
+    assert "write accounts: 503" in record.stopped
+
+
+def test_a_token_that_a_sweep_could_not_save_is_used_by_the_next_one(
+    app: Services, proxy: StorageProxy, sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """The process has kept it, saves it first, and does not redeem the old one again."""
+    (ben,) = enrol(app, sample_tenant, ("ben",))
+    clock.move(minutes=6)
+    fail_to_save_in_a_sweep(app, proxy)
+    for _ in range(2):
+        clock.move(minutes=11)
+        Sweep(app, tasks=()).run(due_slots(app.store, app.now()))
+    assert known(app, ben).last_swept_at is not None
+    assert (known(app, ben).state, sample_tenant.log()["families_revoked"]) == (State.ACTIVE, 0)
+
+
+def test_a_token_that_a_sweep_could_not_save_is_used_by_a_request(
+    app: Services, proxy: StorageProxy, sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """The person comes by after the sweep's lease is over."""
+    (ben,) = enrol(app, sample_tenant, ("ben",))
+    clock.move(minutes=6)
+    fail_to_save_in_a_sweep(app, proxy)
+    clock.move(minutes=2)
+    assert app.access.acquire_token(known(app, ben))
+    assert (known(app, ben).state, sample_tenant.log()["families_revoked"]) == (State.ACTIVE, 0)
+
+
+def test_a_token_that_a_request_could_not_save_is_used_by_the_next_one(
+    app: Services, proxy: StorageProxy, sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """The first request fails, as nothing could be saved."""
+    (ben,) = enrol(app, sample_tenant, ("ben",))
+    proxy.add(**SAVE, **BUSY, times=TRIES_OF_A_REQUEST * ATTEMPTS_OF_THE_SDK)
+    with pytest.raises(StoreError):
+        app.access.acquire_token(ben)
+    clock.move(minutes=2)
+    assert app.access.acquire_token(known(app, ben))
+    assert (known(app, ben).state, sample_tenant.log()["families_revoked"]) == (State.ACTIVE, 0)
+
+
+def leases(app: Services, people: Sequence[Account]) -> list[Lease | None]:
+    """The leases that are stored."""
+    return [known(app, each).lease for each in people]
+
+
+def test_a_sweep_that_stops_gives_its_leases_back(app: Services, sample_tenant: SampleTenant, clock: Clock) -> None:
+    """Nobody waits for a lease that was never used: after a refused secret, and after the time limit."""
+    people = enrol(app, sample_tenant, ("ada", "ben", "chiara", "deniz"))
+    clock.move(minutes=6)
+    Sweep(app, tasks=(), time_limit=timedelta(0)).run(due_slots(app.store, clock()))
+    assert leases(app, people) == [None] * 4
+    clock.move(minutes=11)
+    sample_tenant.change_app(sample_tenant.client_id, secret_state="wrong")
+    record = Sweep(app, tasks=()).run(due_slots(app.store, clock()))
+    assert record
+    assert record.counts == {"misconfigured": 1}
+    assert leases(app, people) == [None] * 4
+
+
+class Meddler:
+    """A store in which somebody else writes before a sweep gives its leases back.
+
+    Args:
+        meddle: what they make of each row.
+    """
+
+    def __init__(self, store: AccountStore, meddle: Callable[[Account], Account]) -> None:
+        self._store = store
+        self._meddle = meddle
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def touch_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
+        """Touches, after they did."""
+        for each in accounts:
+            if each.lease is None:
+                found = self._store.get(each.account_id)
+                assert found
+                self._store.touch(self._meddle(found))
+        return self._store.touch_many(accounts)
+
+
+@pytest.mark.parametrize("theirs", [True, False], ids=["took the lease", "came by"])
+def test_a_sweep_gives_back_its_own_leases_only(
+    make_services: Callable[..., Services], app: Services, sample_tenant: SampleTenant, clock: Clock, theirs: bool
+) -> None:
+    """Somebody else's lease stays; one of ours is found although its row has changed."""
+    (ben,) = enrol(app, sample_tenant, ("ben",))
+    clock.move(minutes=6)
+    lease = Lease("theirs", clock() + timedelta(seconds=30))
+    changes: dict[str, Any] = {"lease": lease} if theirs else {"last_activity": clock()}
+    store = cast("AccountStore", Meddler(app.store, lambda account: replace(account, **changes)))
+    meddled = make_services(clock=clock, wait=clock.wait, store=store, REFRESH_TOKEN_ROTATION="strict")
+    Sweep(meddled, tasks=(), time_limit=timedelta(0)).run(due_slots(app.store, clock()))
+    assert leases(app, [ben]) == [lease if theirs else None]
+
+
+@pytest.mark.parametrize("cache", [None, b"damaged"], ids=["fresh", "unreadable"])
+def test_a_sweep_that_takes_no_leases_ends_none(
+    make_services: Callable[..., Services], sample_tenant: SampleTenant, clock: Clock, cache: bytes | None
+) -> None:
+    """With reusable tokens, a lease on a row is a request's."""
+    reusable = make_services(clock=clock, wait=clock.wait)
+    (ben,) = enrol(reusable, sample_tenant, ("ben",))
+    clock.move(minutes=6)
+    lease = Lease("theirs", clock() + timedelta(seconds=30))
+    reusable.store.save(replace(ben, lease=lease, sealed_cache=cache or ben.sealed_cache))
+    record = Sweep(reusable).run(due_slots(reusable.store, clock()))
+    assert record
+    assert record.counts == {"unreadable" if cache else "fresh": 1}
+    assert known(reusable, ben).lease == lease
+
+
+def test_a_lease_is_judged_by_the_clock_of_leases(app: Services, clock: Clock) -> None:
+    """A wall clock that was set wrong neither ends a lease nor prolongs it."""
+    leased = Account(account_id="id", lease=Lease("ours", clock() + timedelta(seconds=60)))
+    judged = []
+    for wall, service in ((10, 0), (-10, 2), (0, 0)):
+        app.now = Clock(clock.ahead + timedelta(minutes=wall))
+        app.lease_clock = Clock(clock.ahead + timedelta(minutes=service))
+        judged.append(may_redeem(leased, app))
+    assert judged == [True, False, True]
+
+
+def test_redeemed_tokens_do_not_wait_for_others(
+    app: Services, make_services: Callable[..., Services], sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """A kill costs those who are unsaved: with one thread, a slot's tokens are saved while the next one is redeemed."""
+    people = enrol(app, sample_tenant, [f"walk-on-{number}" for number in range(24)])
+    slot, most = Counter(each.slot for each in people).most_common(1)[0]
+    clock.move(minutes=6)
+    calls: list[str] = []
+    store = record_calls(app.store, calls)
+    strict = {"REFRESH_TOKEN_ROTATION": "strict", "SWEEP_CONCURRENCY": "1"}
+    watched = make_services(clock=clock, wait=clock.wait, store=store, **strict)
+    SlotRun(Progress(watched, time_limit=timedelta(minutes=1)), slot, ()).run()
+    assert most > 2
+    assert calls.count("save_many") > 1

@@ -151,7 +151,7 @@ def test_a_bad_credential_is_found_once_though_the_first_person_must_sign_in_una
 def test_a_tenant_that_removed_the_app_is_skipped_and_the_others_are_swept(
     make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
 ) -> None:
-    """In a multi-tenant app there is one request for the tenant that refused, and its people do not change."""
+    """In a multi-tenant app two of its people are asked for at most, and nobody is set aside."""
     keys = new_key("k")
     app = make_services(clock=clock, AUTHORITY=sample_tenant.authority_of("organizations"), ENCRYPTION_KEYS=keys)
     here = enrol(app, sample_tenant, PEOPLE)
@@ -163,13 +163,104 @@ def test_a_tenant_that_removed_the_app_is_skipped_and_the_others_are_swept(
     assert record.stopped == ""
     assert record.counts["fresh"] == len(here)
     assert record.counts["misconfigured"] <= 2
-    assert [app.store.get(each.account_id) for each in there] == there
+    assert [each.state for each in map(app.store.get, [each.account_id for each in there]) if each] == [
+        State.ACTIVE
+    ] * 2
     sample_tenant.change_app(sample_tenant.client_id, removed_from_tenants=[])
     again = make_services(clock=clock, AUTHORITY=sample_tenant.authority_of("organizations"), ENCRYPTION_KEYS=keys)
     clock.move(minutes=11)
     sweep(again)
     found = [again.store.get(each.account_id) for each in there]
     assert {each.recent[0].outcome for each in found if each} == {Outcome.FRESH}
+
+
+def scope_is_refused_for(sample_tenant: SampleTenant, *names: str) -> None:
+    """From now on the tenant answers `invalid_scope` for these people."""
+    for name in names:
+        body = {"error": "invalid_scope", "error_description": "refused"}
+        sample_tenant.add_fault("token", "oauth_error", username=f"{name}@contoso.example", body=body)
+
+
+def failures(app: Services, people: list[Account]) -> list[str]:
+    """The codes of the failures that are stored, for those who have one."""
+    found = [app.store.get(each.account_id) for each in people]
+    return [each.failure.code for each in found if each and each.failure]
+
+
+def first_in_order(app: Services) -> list[str]:
+    """The names of the people who are due, in the order in which a sweep asks for them."""
+    slots = [slot.name for slot in due_slots(app.store, app.now())]
+    found = [each for slot in slots for page in app.store.due(slot, app.now()) for each in page]
+    return [each.username.partition("@")[0] for each in found]
+
+
+def test_one_person_s_odd_answer_stops_nobody(
+    make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """Though it is the sweep's first answer. The person is put off, and the operator reads the code."""
+    app = make_services(clock=clock, SWEEP_CONCURRENCY="1")
+    people = enrol(app, sample_tenant, PEOPLE)
+    clock.move(minutes=6)
+    scope_is_refused_for(sample_tenant, first_in_order(app)[0])
+    record = sweep(app)
+    assert (record.counts, record.stopped) == ({"fresh": 5, "misconfigured": 1}, "")
+    assert failures(app, people) == ["invalid_scope"]
+    assert sweep_if_due(app) == {}
+
+
+def sweep_if_due(app: Services) -> dict[str, int]:
+    """Runs a sweep over the slots that are due. Returns the people by outcome."""
+    record = Sweep(app, tasks=()).run(due_slots(app.store, app.now()))
+    return record.counts if record else {}
+
+
+def test_a_second_person_with_the_same_error_stops_the_sweep_and_next_time_they_stop_nobody(
+    make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """Two people before any good answer may be everybody. People who got the error before are no second person."""
+    app = make_services(clock=clock, SWEEP_CONCURRENCY="1")
+    people = enrol(app, sample_tenant, PEOPLE)
+    clock.move(minutes=6)
+    odd = first_in_order(app)[:3]
+    scope_is_refused_for(sample_tenant, *odd)
+    record = sweep(app)
+    assert (record.counts, record.stopped) == ({"misconfigured": 2}, "misconfigured invalid_scope")
+    assert failures(app, people) == ["invalid_scope"]
+    clock.move(minutes=11)
+    record = sweep(app)
+    assert (record.counts, record.stopped) == ({"misconfigured": 3}, "misconfigured invalid_scope")
+    clock.move(minutes=11)
+    record = sweep(app)
+    assert (record.counts, record.stopped) == ({"fresh": 3, "misconfigured": 3}, "")
+
+
+def test_answers_that_prove_the_app_good_outweigh_any_number_of_odd_ones(
+    make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """Three people with an odd answer are put off, each for themselves."""
+    app = make_services(clock=clock, SWEEP_CONCURRENCY="1")
+    people = enrol(app, sample_tenant, PEOPLE)
+    clock.move(minutes=6)
+    scope_is_refused_for(sample_tenant, *first_in_order(app)[1:4])
+    record = sweep(app)
+    assert (record.counts, record.stopped) == ({"fresh": 3, "misconfigured": 3}, "")
+    assert failures(app, people) == ["invalid_scope"] * 3
+
+
+def test_an_error_that_can_only_be_the_app_s_stops_the_sweep_after_good_answers_too(
+    make_services: MakeServices, sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """The secret expires in the middle of the sweep: one refused request, and nobody is put off."""
+    app = make_services(clock=clock, SWEEP_CONCURRENCY="1")
+    people = enrol(app, sample_tenant, PEOPLE)
+    clock.move(minutes=6)
+    third = f"{first_in_order(app)[2]}@contoso.example"
+    body = {"error": "invalid_client", "error_codes": [7000222], "error_description": "refused"}
+    sample_tenant.add_fault("token", "oauth_error", username=third, body=body)
+    record = sweep(app)
+    assert record.stopped == "misconfigured 7000222"
+    assert record.counts["misconfigured"] == 1
+    assert failures(app, people) == []
 
 
 def test_retry_after_holds_for_all_threads_of_the_process(

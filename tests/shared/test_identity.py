@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -63,6 +64,32 @@ def test_openid_provider_without_tenants_keeps_people_by_sub(
         assert result.verdict.outcome is Outcome.FRESH
         assert result.sealed_cache is not None
         account = result.renewed(account)
+
+
+def test_a_refresh_asks_a_plain_provider_for_what_was_granted_and_entra_by_name(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """MSAL adds scopes of its own. A person who refused one of them to a plain provider would be refused for it."""
+    plain = make_services(AUTHORITY="", OIDC_AUTHORITY=sample_tenant.oidc_authority)
+    asked = []
+    for app in (plain, make_services()):
+        request = app.identity.acquisition(sign_in(app)).prepare()
+        assert request is not None
+        asked.append(parse_qs(request.body.decode()).get("scope"))
+    assert asked == [None, ["User.Read offline_access openid profile"]]
+
+
+def test_a_token_that_came_without_scopes_is_found_in_the_cache(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """A refresh that named no scopes leaves a token that the next acquisition uses."""
+    sample_tenant.change_settings(access_token_lifetime=200)
+    app = make_services(AUTHORITY="", OIDC_AUTHORITY=sample_tenant.oidc_authority)
+    account = sign_in(app)
+    sample_tenant.change_settings(access_token_lifetime=3600)
+    first = acquire(app, account)
+    second = acquire(app, first.renewed(account))
+    assert [first.verdict.outcome, second.verdict.outcome] == [Outcome.FRESH, Outcome.CACHED]
 
 
 def test_us_government_by_settings_alone(make_services: MakeServices, sample_tenant: SampleTenant) -> None:

@@ -2,14 +2,17 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
+from typing import cast
 
 import pytest
 
 from shared.accounts import Account, Outcome, Verdict, slot_of
-from shared.errors import Conflict
+from shared.errors import Conflict, StoreError, StoreUnavailable
 from shared.services import Services
+from shared.store import AccountStore
 from timer_worker.saving import save_turns
 from timer_worker.turn import Turn
 
@@ -88,3 +91,82 @@ def test_a_row_that_changed_meanwhile_is_saved_on_top(app: Services, turns: list
     results = save_turns(turns, app)
     assert [type(each) for each in results] == [Account, Conflict, Conflict]
     assert stored_caches(turns, app) == [b"new", b"theirs"]
+
+
+class BusyStore:
+    """A store in which something happens before a write, and which then writes.
+
+    Args:
+        happenings: one per write; what is left out happens no more.
+    """
+
+    def __init__(self, store: AccountStore, happenings: list[Callable[[], object]]) -> None:
+        self._store = store
+        self._happenings = happenings
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def save(self, account: Account) -> Account:
+        """Writes, after something has happened."""
+        self._happen()
+        return self._store.save(account)
+
+    def save_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
+        """Writes, after something has happened."""
+        self._happen()
+        return self._store.save_many(accounts)
+
+    def _happen(self) -> None:
+        if self._happenings:
+            self._happenings.pop(0)()
+
+
+def visit(app: Services, turn: Turn) -> None:
+    """The person comes by: their activity is written."""
+    known = app.store.get(turn.before.account_id)
+    assert known
+    app.store.touch(replace(known, last_activity=known.last_activity + timedelta(seconds=1)))
+
+
+def while_busy(
+    make_services: Callable[..., Services], app: Services, happenings: list[Callable[[], object]], **settings: str
+) -> Services:
+    """The app's parts on the same rows, in whose storage things happen between its writes."""
+    store = cast("AccountStore", BusyStore(app.store, happenings))
+    return make_services(wait=lambda _: None, store=store, **settings)
+
+
+def test_a_row_that_changes_again_and_again_is_saved_on_top_of_it_all(
+    make_services: Callable[..., Services], app: Services, turns: list[Turn]
+) -> None:
+    """A redeemed token is not dropped because its person comes by four times meanwhile."""
+    busy = while_busy(make_services, app, [lambda: visit(app, turns[0])] * 4)
+    results = save_turns(turns, busy)
+    assert [type(each) for each in results] == [Account] * 3
+    assert stored_caches(turns, app) == [b"new"] * 3
+    row = app.store.get(turns[0].before.account_id)
+    assert row
+    assert row.last_activity == turns[0].before.last_activity + timedelta(seconds=4)
+
+
+def test_a_row_that_never_stands_still_keeps_its_token_for_later(
+    make_services: Callable[..., Services], app: Services, turns: list[Turn]
+) -> None:
+    """It counts as a failure of the storage, and this process goes on trying."""
+    strict = while_busy(make_services, app, [lambda: visit(app, turns[0])] * 10_000, REFRESH_TOKEN_ROTATION="strict")
+    strict.unsaved_tokens.keep(turns[0].before, turns[0].after)
+    (result,) = save_turns(turns[:1], strict)
+    assert isinstance(result, StoreUnavailable)
+    assert strict.unsaved_tokens.count == 1
+
+
+def test_a_token_that_was_saved_by_the_other_thread_is_no_conflict(app: Services, turns: list[Turn]) -> None:
+    """What else the turn changed is saved as well."""
+    app.store.save(replace(turns[0].before, sealed_cache=b"new", cache_version=1))
+    turns[0] = replace(turns[0], after=replace(turns[0].after, task_state={"digest": {"n": 1}}))
+    results = save_turns(turns, app)
+    assert [type(each) for each in results] == [Account] * 3
+    row = app.store.get(turns[0].before.account_id)
+    assert row
+    assert (row.sealed_cache, row.cache_version, row.task_state) == (b"new", 1, {"digest": {"n": 1}})
