@@ -28,13 +28,13 @@ import requests
 from localdev.browser import Browser
 from localdev.tenant import CONTOSO, SignInRefused, Visitor
 from localdev.tenant.people import make
+from shared.store.slots import CLAIM
 from tests.reliability import chaos_mutants
 from tests.reliability.chaos_evidence import Act, Evidence, Look, TokenRequest, Window
 from tests.reliability.chaos_judge import Finding, judge
 from tests.reliability.chaos_plan import Step, plan
 from tests.reliability.chaos_stage import ABSENT, EVERY, TICK, Host, Stage, staged
 from tests.support import ROOT
-from shared.store.slots import CLAIM
 
 _LOOK_SECONDS = 0.7
 _THREADS = 96
