@@ -92,11 +92,13 @@ def _hosts(chance: random.Random, seconds: float) -> Iterator[Step]:
         at += chance.uniform(5, longest_gap)
 
 
-def _rush(chance: random.Random, at: float, length: float, people: int) -> Iterator[Step]:
-    """Many sign in while slots are swept."""
-    for _ in range(round(length * 4)):
-        facts = {"person": chance.randrange(people), "host": chance.randrange(2), "alone": True}
+def _rush(chance: random.Random, at: float, length: float, people: int, *, sweeping: int) -> Iterator[Step]:
+    """Many sign in on one host while the other one sweeps."""
+    for _ in range(round(length * 5)):
+        facts = {"person": chance.randrange(people), "host": 1 - sweeping, "alone": True}
         yield Step(round(at + chance.uniform(0, length), 2), "sign_in", facts)
+    for second in range(round(length)):
+        yield Step(round(at + second, 2), "timer", {"host": sweeping})
 
 
 def _faults(chance: random.Random, seconds: float, people: int) -> Iterator[Step]:
@@ -109,11 +111,11 @@ def _faults(chance: random.Random, seconds: float, people: int) -> Iterator[Step
         length = round(chance.choice((2.0, 5.0, 9.0)), 2)
         if chance.random() < 0.6:
             (kind,) = chance.choices(list(_STORAGE), list(_STORAGE.values()))
-            share = 1.0 if kind == "refused" else chance.choice((0.1, 0.3, 0.6))
-            facts = {"kind": kind, "host": chance.choice((0, 1, 2)), "share": share, "seconds": length}
-            yield Step(round(at, 2), "storage", facts)
+            share = 1.0 if kind in ("refused", "slow_hints") else chance.choice((0.1, 0.3, 0.6))
+            host = chance.choice((0, 1) if kind == "slow_hints" else (0, 1, 2))
+            yield Step(round(at, 2), "storage", {"kind": kind, "host": host, "share": share, "seconds": length})
             if kind == "slow_hints":
-                yield from _rush(chance, at, length, people)
+                yield from _rush(chance, at, length, people, sweeping=host)
         else:
             (kind,) = chance.choices(list(_TENANT), list(_TENANT.values()))
             facts = {"kind": kind, "seconds": length}
