@@ -38,6 +38,11 @@ MUTANTS: Mapping[str, Mutant] = {
         "Outcome.SIGN_IN_REQUIRED if error.reason == 'http_503' else Outcome.UNAVAILABLE, code=error.reason)",
     ),
     "hint-raised": Mutant(
+        "timer_worker/sweep.py",
+        r"due_at = self\._app\.store\.earliest_due\(slot\.name, latest\) or latest",
+        "due_at = latest",
+    ),
+    "hint-raised-at-the-last-moment": Mutant(
         "timer_worker/claim.py",
         r"row, due_at = known, min\(due_at, known\.next_due_at\)",
         "row = known",
