@@ -1,4 +1,5 @@
-"""Copies of the app with one guard taken out: each must be found by a campaign."""
+"""Copies of the app with one guard taken out. A campaign must find each but the one for a moment that it rarely hits;
+tests/timer_worker/test_hint_protocol.py tries that one's every interleaving."""
 
 import re
 import shutil
