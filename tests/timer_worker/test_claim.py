@@ -241,6 +241,20 @@ def test_a_claim_is_renewed_while_its_run_lasts_and_not_after(app: Services, clo
     assert row(app).claim_owner == before.claim_owner
 
 
+def test_a_sweep_renews_its_claim_while_it_runs(app: Services, store: PagedStore, clock: Clock) -> None:
+    """Also while no turn begins in the slot."""
+    crowd(app)
+
+    def go_slowly() -> None:
+        clock.move(seconds=60)
+        wait_until(lambda: row(app).next_due_at > clock() + CLAIM / 2, "a renewal")
+
+    store.between = go_slowly
+    record = Sweep(app, tasks=(), renew_every=0.001).run(due_slots(store, clock()))
+    assert record
+    assert record.counts == {"unreadable": 150}
+
+
 def test_a_renewal_that_fails_is_tried_again(app: Services, store: PagedStore, clock: Clock) -> None:
     """The storage was down for a moment."""
     claim = claim_slot(row(app), app, renew_every=0.001)
