@@ -2,8 +2,10 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -303,8 +305,16 @@ def test_people_left_behind_keep_the_heartbeat_s_count(app: Services, store: Pag
 def test_closing_the_app_saves_the_turns_that_began_and_gives_the_slot_back(
     make_services: Callable[..., Services], store: PagedStore, clock: Clock
 ) -> None:
-    """Another instance takes the rest at once."""
+    """The threads that would do their tasks end last. Another instance takes the rest at once."""
+    at_work: list[bool] = []
+
+    class Workers(ThreadPoolExecutor):
+        def shutdown(self, *args: Any, **options: Any) -> None:
+            at_work.append(bool(row(app).claim_owner))
+            super().shutdown(*args, **options)
+
     app = make_services(clock=clock, store=store)
+    app.workers = Workers(4)
     crowd(app)
     closing = threading.Thread(target=app.close)
 
@@ -316,6 +326,7 @@ def test_closing_the_app_saves_the_turns_that_began_and_gives_the_slot_back(
     before = people(sweep(app))
     assert 0 < before <= 100
     closing.join()
+    assert at_work == [False]
     assert (row(app).claim_owner, row(app).is_due(clock(), clock())) == ("", True)
     other = make_services(clock=clock, store=store)
     store.between = lambda: None
