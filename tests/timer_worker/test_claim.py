@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -309,9 +308,9 @@ def test_closing_the_app_saves_the_turns_that_began_and_gives_the_slot_back(
     at_work: list[bool] = []
 
     class Workers(ThreadPoolExecutor):
-        def shutdown(self, *args: Any, **options: Any) -> None:
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
             at_work.append(bool(row(app).claim_owner))
-            super().shutdown(*args, **options)
+            super().shutdown(wait, cancel_futures=cancel_futures)
 
     app = make_services(clock=clock, store=store)
     app.workers = Workers(4)
