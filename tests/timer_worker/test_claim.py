@@ -308,8 +308,8 @@ def test_closing_the_app_saves_the_turns_that_began_and_gives_the_slot_back(
     at_work: list[bool] = []
 
     class Workers(ThreadPoolExecutor):
-        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as in the base
-            at_work.append(bool(row(app).claim_owner))
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            at_work.append(bool(store.slots()[0].claim_owner))
             super().shutdown(wait, cancel_futures=cancel_futures)
 
     app = make_services(clock=clock, store=store)
