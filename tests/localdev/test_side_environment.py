@@ -26,7 +26,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_it_is_made_once_and_again_when_its_packages_change(project: Path) -> None:
-    """A second call changes nothing, nor does another link to the same Python. A changed requirements file is noticed, and one that can't be met is named."""
+    """A second call changes nothing, nor does a link to the same Python. A changed requirements file is noticed, and
+    one that can't be met is named."""
     environment = SideEnvironment(project, "small", ["--no-index", "-r", "requirements.txt"])
     python = environment.ensure(QUIET)
     assert subprocess.run([python, "-c", "import pip"], check=False).returncode == 0
