@@ -138,9 +138,10 @@ def as_csv(page: AccountPage, overdue_before: datetime) -> str:
 
 
 def _neutral(cell: str) -> str:
-    """The cell, with apostrophes where a formula would begin: in front, and after whatever may end a cell. A spreadsheet
-    that takes `;` for the separator, as where `,` is the decimal sign, begins a cell there, whatever the quotes around
-    ours ("CSV Injection" has that, too)."""
+    """The cell, with an apostrophe wherever a formula would begin: in front, and after whatever may end a cell.
+
+    Where `,` is the decimal sign, spreadsheets take `;` for the separator: a cell begins there, within our quotes too.
+    """
     pieces = [f"'{piece}" if _is_formula(piece) else piece for piece in _SEPARATOR.split(cell)]
     return ("'" if cell.startswith(_CONTROL) else "") + "".join(pieces)
 
