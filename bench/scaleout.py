@@ -20,6 +20,7 @@ from bench.far_end import PROJECT
 from bench.figures import Figure
 from bench.host_process import HostProcess
 from bench.rig import Rig, start_rig
+from bench.workbench import Workbench
 from localdev.progress import Progress
 from shared.accounts import SLOTS, Account, all_slots
 
@@ -39,11 +40,11 @@ class Size:
 QUICK = Size(people=64, rounds=1, latency=0.02)
 
 
-def run(size: Size, progress: Progress) -> list[Figure]:
+def run(size: Size, bench: Workbench) -> list[Figure]:
     """Measures one host and two hosts in turns, over the same people."""
     with start_rig(SWEEP_FANOUT="queue") as rig, _copy_app() as app:
-        people.fill(rig, size.people, progress)
-        passes = [_Passes.measure(rig, app, size, progress) for _ in range(size.rounds)]
+        people.fill(rig, size.people, bench.progress)
+        passes = [_Passes.measure(rig, app, size, bench.progress) for _ in range(size.rounds)]
     one, two = median(each.one for each in passes), median(each.two for each in passes)
     return [
         Figure("scaleout.people", size.people, note="over 16 slots, one message each"),
