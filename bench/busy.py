@@ -1,6 +1,7 @@
 """A loop that keeps one core busy: `python -m bench.busy`."""
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
 
 from bench.far_end import PROJECT
@@ -8,11 +9,11 @@ from localdev.lifeline import Child
 
 
 @contextlib.contextmanager
-def busy_loop() -> Iterator[None]:
-    """Runs the loop in a process of its own, beside whatever happens meanwhile."""
+def busy_loop() -> Iterator[subprocess.Popen[bytes]]:
+    """Runs the loop as a process, beside whatever happens meanwhile."""
     child = Child(["bench.busy"], folder=PROJECT)
     try:
-        yield
+        yield child.process
     finally:
         child.stop()
 

@@ -3,8 +3,9 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
+from azure.data.tables import UpdateMode
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
 from bench import tokens
@@ -15,6 +16,7 @@ from shared.errors import StoreError
 
 _AT_A_TIME = 100
 _WRITERS = 4
+_FAR = datetime(2100, 1, 1, tzinfo=UTC)
 _TEMPLATE = tokens.object_id(-1)
 
 
@@ -101,6 +103,20 @@ def make_due(rig: Rig, number: int) -> None:
     assert account, "it was stored"
     store.touch(replace(account, due_at=now))
     store.lower_hint(account.slot, now)
+
+
+def make_all_due(rig: Rig, due_at: datetime) -> None:
+    """Makes everybody due, first the rows and then the hints: for processes that have the real clock.
+
+    Replaces the rows of the slots as an instance of the first edition does, with all that they say of due times.
+    """
+    store, slots = rig.services.store, rig.services.tables.get_table_client("Slots")
+    for slot in all_slots():
+        for page in list(store.due(slot, _FAR)):
+            for result in store.touch_many([replace(account, due_at=due_at) for account in page]):
+                if isinstance(result, StoreError):
+                    raise result
+        slots.upsert_entity({"PartitionKey": "slots", "RowKey": slot, "NextDueAt": due_at}, mode=UpdateMode.REPLACE)
 
 
 def _account(rig: Rig, caches: Caches, number: int, due_at: datetime | None) -> Account:

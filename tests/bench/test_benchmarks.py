@@ -11,6 +11,7 @@ import pytest
 
 from bench import coldstart, idle, me, memory, people, scaleout, sweep, workers
 from bench.__main__ import BENCHMARKS
+from bench.busy import busy_loop
 from bench.figures import Figure
 from bench.workbench import Workbench
 from localdev.progress import Progress
@@ -127,6 +128,19 @@ def test_json_is_one_object_on_standard_output() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["me.storage_calls"] == 1
     assert "me ..." in done.stderr
+
+
+def test_a_busy_loop_ends_with_the_benchmarks() -> None:
+    """It runs as long as they do, and no longer."""
+    with busy_loop() as process:
+        assert process.poll() is None
+    assert process.poll() is not None
+
+
+def test_benchmarks_run_in_their_own_order() -> None:
+    """`idle` needs people who are not due, and `memory` sweeps the same ones: it comes after."""
+    order = list(BENCHMARKS)
+    assert order.index("idle") < order.index("memory")
 
 
 def test_all_benchmarks_are_run_by_default() -> None:
