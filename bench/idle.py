@@ -45,6 +45,7 @@ def run(size: Size, bench: Workbench) -> list[Figure]:
     """Measures both stores in turns, so that a busy machine affects them alike."""
     rigs = [bench.rig(count) for count in (size.small, size.large)]
     for rig in rigs:
+        rig.settle()
         _run_tick(rig)  # opens the connections, and finds in each slot that nobody is due
     idle = [[_run_tick(rig) for rig in rigs] for _ in range(size.ticks)]
     bench.progress.show("ticks with one person due in each slot")

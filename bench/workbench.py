@@ -1,16 +1,12 @@
 """What the benchmarks of one run share: the progress that is shown, and storage with people, which is filled once."""
 
 from contextlib import ExitStack
-from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
 from bench import people
 from bench.rig import SWEEP_EVERY, Rig, start_rig
 from localdev.progress import Progress
-from shared.accounts import EPOCH, SLOTS
-
-_BETWEEN_SLOTS = SWEEP_EVERY / SLOTS
 
 
 class Workbench:
@@ -37,13 +33,10 @@ class Workbench:
     def rig(self, count: int) -> Rig:
         """Everything that a benchmark needs, with `count` people in storage.
 
-        Nobody is due until `Rig.make_everybody_due`, unless an earlier benchmark has called it: the order of
-        `bench.__main__.BENCHMARKS` puts those last that do. The clock stands just behind a slot's moment
-        (`Lifecycle.next_turn`), so no slot falls due by itself in the next half hour.
+        Nobody is due for an hour. After `Rig.make_everybody_due` and a sweep, the next moment of a slot may be close.
         """
         if count not in self._rigs:
             rig = self._ending.enter_context(start_rig())
-            rig.clock.move(_BETWEEN_SLOTS - (rig.clock() - EPOCH) % _BETWEEN_SLOTS + timedelta(seconds=1))
             people.fill(rig, count, self.progress, due_at=rig.clock() + SWEEP_EVERY)
             self.progress.say(f"{count} people stored")
             self._rigs[count] = rig

@@ -91,7 +91,7 @@ def test_storage_is_filled_once_for_all_benchmarks_of_a_run(bench: Workbench) ->
     """The same number of people is the same storage; nobody in it is due before somebody makes them."""
     rig = bench.rig(40)
     assert bench.rig(40) is rig
-    assert rig.services.store.count_accounts(rig.clock() + timedelta(hours=1)).overdue == 0
+    assert rig.services.store.count_accounts(rig.clock() + timedelta(minutes=50)).overdue == 0
     people.make_due(rig, 7)
     assert rig.services.store.count_accounts(rig.clock()).overdue == 1
 
