@@ -26,7 +26,7 @@ KEYS = {
     "workers": "cpu_ms_one cpu_ms_two cpu_ratio double_redemptions",
     "memory": "rss_mb_small rss_mb_large ratio growth_mb ratio_huge",
     "idle": "ms_small ms_large ratio one_due_ms_small one_due_ms_large one_due_ratio one_due_calls_per_slot"
-    " one_due_calls_per_person",
+    " several_due_calls_per_slot",
     "scaleout": "speedup double_redemptions",
     "me": "overhead_ms storage_calls",
     "coldstart": "ms ratio first_me_ms first_me_ratio first_me_managed_ratio",
@@ -79,12 +79,12 @@ def test_memory_is_measured_in_a_process_that_swept_everybody(bench: Workbench) 
 
 
 def test_an_idle_tick_is_one_read_however_many_people_are_stored(bench: Workbench) -> None:
-    """When nobody is due, a tick reads one page of sixteen hints. One due person in each slot costs calls for the slot
-    and at most one for the person."""
+    """When nobody is due, a tick reads one page of sixteen hints. With people due, each slot costs at most
+    seven calls, and one more per person."""
     found = by_key(idle.run(idle.QUICK, bench))
     assert found["idle.storage_calls"] == 1
     assert found["idle.one_due_calls_per_slot"] <= 7
-    assert found["idle.one_due_calls_per_person"] <= 1
+    assert found["idle.several_due_calls_per_slot"] <= 7
 
 
 def test_storage_is_filled_once_for_all_benchmarks_of_a_run(bench: Workbench) -> None:
