@@ -1,5 +1,6 @@
 """What libcurl does by itself, and what happens to connections that are kept."""
 
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import pytest
 from localdev.tenant import SampleTenant
 from shared.clients.answers import Unavailable
 from shared.clients.http import HttpClient
+from shared.clients.transfers import _Transfer
 from tests.shared.scripted_server import answering
+from tests.support import wait_until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -58,6 +61,52 @@ def test_nothing_of_an_earlier_request_is_sent_with_a_later_one(client: HttpClie
         assert head.split(b" ", 1)[0] == (b"GET" if body is None else b"PATCH" if number % 2 else b"POST")
         assert [line for line in head.split(b"\r\n") if line.startswith(b"X-Own")] == [f"X-Own-{number}: yes".encode()]
         assert (b"content-length" in head.lower()) == (body is not None)
+
+
+def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_person(client: HttpClient) -> None:
+    """A server, or a proxy before it, says more than it was asked: the next request goes over another connection."""
+    answered, said = threading.Event(), threading.Event()
+    theirs = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+
+    def say_twice(connection: socket.socket) -> None:
+        connection.sendall(theirs + b"Ada's1")
+        assert answered.wait(5)
+        connection.sendall(theirs + b"Ada's2")
+        said.set()
+
+    with answering(say_twice, theirs + b"Ben's!") as (url, requests):
+        assert client.request("GET", url).content == b"Ada's1"
+        answered.set()
+        assert said.wait(5)
+        assert client.request("GET", url).content == b"Ben's!"
+    assert len(requests) == 2
+
+
+def test_a_token_is_not_sent_over_a_connection_that_was_closed(client: HttpClient) -> None:
+    """It arrives over another one, though it may not be repeated."""
+    answered, closed = threading.Event(), threading.Event()
+
+    def answer_and_close(connection: socket.socket) -> None:
+        connection.sendall(OK)
+        assert answered.wait(5)
+        connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    with answering(answer_and_close, OK) as (url, requests):
+        client.request("GET", url)
+        answered.set()
+        assert closed.wait(5)
+        assert client.request("POST", url, body=b"token").status_code == 200
+    assert len(requests) == 2
+
+
+def test_nothing_of_a_request_stays_when_it_is_answered(client: HttpClient) -> None:
+    """The handle that is kept for the next request holds neither the token that was sent nor what came back."""
+    with answering(OK) as (url, _):
+        client.request("POST", url, body=b"token")
+    wait_until(
+        lambda: not any(isinstance(each, _Transfer) for each in gc.get_objects()), "nobody has the transfer any more"
+    )
 
 
 def test_connections_are_kept(client: HttpClient) -> None:
