@@ -1,6 +1,7 @@
 """The claim of one slot: taken when its run starts, renewed while it runs, and given back with the slot's next time.
 
-Claims are written and judged by the lease clock (`Services.lease_clock`).
+Claims are written and judged by the lease clock (`Services.lease_clock`): another's by the earliest time that it can
+be now, our own by the latest.
 """
 
 import logging
@@ -56,11 +57,12 @@ class Claim:
     def is_held(self) -> bool:
         """May another turn begin in this slot? Not when the app is being closed, nor when another sweep came by.
 
-        A claim that has run out, as after a pause of the process, is renewed first. Once lost it stays lost.
+        A claim that may have run out, as after a pause of the process, is renewed first. Once lost it stays lost.
         """
-        if not self._row.is_claimed(self._app.lease_clock()):
+        latest = self._app.lease_clock.latest  # another host may see our claim's end by it
+        if not self._row.is_claimed(latest()):
             with self._lock:
-                if not self._lost and not self._row.is_claimed(self._app.lease_clock()):
+                if not self._lost and not self._row.is_claimed(latest()):
                     try:
                         self._renew()
                     except StoreError:

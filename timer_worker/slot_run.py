@@ -6,12 +6,13 @@ import queue
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared import telemetry
 from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict, is_owned
-from shared.errors import Conflict, StoreError
+from shared.errors import Conflict, RowUnreadable, StoreError
 from shared.store import SlotPass
 from timer_worker import notifications
 from timer_worker.batch import LONGEST_SECONDS, Batch
@@ -200,9 +201,12 @@ class SlotRun:
         try:
             results = self._app.store.touch_many([replace(each, lease=None) for each in unused])
             for account, result in zip(unused, results, strict=True):
-                known = self._app.store.get(account.account_id) if isinstance(result, Conflict) else None
-                if known and is_owned(known.lease, self._lease_owner):
-                    self._app.store.touch(replace(known, lease=None))
+                if not isinstance(result, Conflict):
+                    continue
+                with suppress(Conflict, RowUnreadable):  # that one runs out; the others' are given back
+                    known = self._app.store.get(account.account_id)
+                    if known and is_owned(known.lease, self._lease_owner):
+                        self._app.store.touch(replace(known, lease=None))
         except StoreError as error:
             logger.info("leases are left to run out: %s", error)
 
