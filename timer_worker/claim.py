@@ -18,6 +18,7 @@ from shared.errors import StoreError
 from shared.services import Services
 from shared.store import Slot
 from shared.store.slots import CLAIM, LONGEST_RUN, Index
+from shared.sweep_queue import farthest_hint
 
 RENEW_SECONDS = CLAIM.total_seconds() / 3  # so two renewals may fail
 _MOST_TRIES = 20  # to write the row; each that fails was somebody else's success
@@ -159,7 +160,7 @@ def claim_slot(slot: Slot, app: Services, *, renew_every: float = RENEW_SECONDS)
             known = _read(app, slot.name)
             if known.claim_owner == owner:  # the answer was lost, and somebody lowered the hint since
                 claimed = known
-            elif not known.is_due(app.now(), app.lease_clock()):
+            elif not known.is_due(app.now(), app.lease_clock(), farthest=farthest_hint(app.settings.sweep_every)):
                 return None
             else:
                 before = known

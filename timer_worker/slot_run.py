@@ -119,9 +119,9 @@ class SlotRun:
             if self._progress.is_skipped(account):
                 self._pass.note(account)
             else:
-                self._acquiring += 1
-                self._unused_leases.pop(account.account_id, None)
                 self._app.workers.submit(telemetry.carried(self._acquire), account)
+                self._acquiring += 1  # after it: nobody waits for what could not begin
+                self._unused_leases.pop(account.account_id, None)
         return True
 
     def _take_due(self) -> Iterator[Account]:
@@ -286,8 +286,9 @@ class SlotRun:
                 self._progress.count(turn)
                 continue
             limit = sum(task.time_limit.total_seconds() for task in tasks) + self._grace.total_seconds()
-            running = self._running[turn.after.account_id] = _Running(turn, limit)
+            running = _Running(turn, limit)
             self._app.workers.submit(telemetry.carried(self._do_tasks), running, tasks)
+            self._running[turn.after.account_id] = running
 
     def _tasks_of(self, turn: Turn) -> list[Task]:
         return applicable(turn.after, self._tasks) if turn.access_token else []

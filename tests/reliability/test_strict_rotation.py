@@ -251,7 +251,8 @@ def leases(app: Services, people: Sequence[Account]) -> list[Lease | None]:
 
 def stop_after_the_leases(app: Services, slot: str) -> None:
     """A run of one slot whose time is up when it has taken the leases."""
-    SlotRun(Progress(app, time_limit=timedelta(0)), slot, ()).run()
+    this_pass = app.store.begin_pass(Slot(slot, app.now()))
+    SlotRun(Progress(app, time_limit=timedelta(0)), slot, this_pass, ()).run()
 
 
 def test_a_sweep_that_stops_gives_its_leases_back(
