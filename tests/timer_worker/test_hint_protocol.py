@@ -265,12 +265,13 @@ def sweep(  # noqa: C901 - the whole of it in one place, step by step
         if time and key not in noted:
             noted[key] = time
     added = {DueList(time, (key,), woken=False, maker=owner) for key, time in noted.items()}
+    yield
     if swap == "delete first":
-        yield
         world.lists -= read
-    yield
+        yield
     world.lists |= added
-    yield
+    if swap == "add first":  # as when they fit into no transaction
+        yield
     world.lists -= read
     yield
     target = min([latest, *(each.time for each in world.lists)])
@@ -315,6 +316,13 @@ def sweep_of_the_first_edition(world: World, at: datetime) -> Actor:
     world.store.write_slot(Slot(SLOT, min(earliest or latest, latest), claim.etag))
 
 
+def at_once(actor: Actor) -> Actor:
+    """The same in one step, to see what others do that are paused for longer than it takes."""
+    yield
+    for _ in actor:
+        pass
+
+
 Scenario = Callable[[World], list[Actor]]
 
 
@@ -355,7 +363,7 @@ def memory_of(actor: Actor, world: World) -> str:
     known = []
     inner: Any = actor
     while inner is not None and inner.gi_frame:
-        local = {name: value for name, value in inner.gi_frame.f_locals.items() if name != "world"}
+        local = {name: value for name, value in inner.gi_frame.f_locals.items() if name not in ("world", "actor")}
         known.append((inner.gi_frame.f_lasti, local))
         inner = inner.gi_yieldfrom
     current = {world.slot.etag, *(each.etag for each in world.accounts)}
@@ -388,25 +396,30 @@ class Found:
     Attributes:
         intruders: sweeps that ever began a turn while the slot was another's.
         latest: how late anybody was swept at worst, by name.
+        latest_without_crashes: the same, when every actor had ended by itself.
     """
 
     tried: int = 0
     intruders: set[str] = field(default_factory=set)
     latest: dict[str, timedelta] = field(default_factory=dict)
+    latest_without_crashes: dict[str, timedelta] = field(default_factory=dict)
 
 
 def search(scenario: Scenario, *, crashes: bool = True, begin: Callable[[], World] = first_world) -> Found:
     """Visits the states, and lets clean sweeps follow each; without crashes, those in which every actor has ended."""
     found = Found()
-    known: set[str] = set()
+    known: dict[str, dict[str, timedelta]] = {}
     for world, all_ended in states(scenario, begin):
         found.tried += 1
         found.intruders.update(world.intruders)
-        if (all_ended or crashes) and (stored := facts(world)) not in known:
-            known.add(stored)
-            for key, late in lateness(world.copy()).items():
-                name = key.partition("-")[0]
-                found.latest[name] = max(late, found.latest.get(name, late))
+        if not all_ended and not crashes:
+            continue
+        stored = facts(world)
+        if stored not in known:
+            known[stored] = {key.partition("-")[0]: late for key, late in lateness(world.copy()).items()}
+        for latest in [found.latest, *([found.latest_without_crashes] if all_ended else [])]:
+            for name, late in known[stored].items():
+                latest[name] = max(late, latest.get(name, late))
     return found
 
 
@@ -446,6 +459,9 @@ def test_a_sweep_that_was_paused_begins_no_turn_in_a_slot_that_is_another_s() ->
     assert found.tried > 2_000
     assert found.intruders == set()
     assert max(found.latest.values()) <= EVERY + TICK
+    assert max(found.latest_without_crashes.values()) <= CLAIM + LONGEST_WAKE + TICK, (
+        "what the order of writes guarantees"
+    )
 
 
 @pytest.mark.parametrize(
@@ -454,7 +470,8 @@ def test_a_sweep_that_was_paused_begins_no_turn_in_a_slot_that_is_another_s() ->
     ids=["its sweep", "its sweep and sign-in", "its sweep, later, and sign-in"],
 )
 def test_an_instance_of_the_first_edition_beside_loses_nobody(at: datetime, *, first_edition: bool) -> None:
-    """It replaces rows, and its claims last longer."""
+    """It replaces rows, and its claims last longer. It makes no lists: when it dies between a person's row and the
+    slot's, that person waits for the lists that are made anew each day."""
 
     def scenario(world: World) -> list[Actor]:
         return [
@@ -463,20 +480,19 @@ def test_an_instance_of_the_first_edition_beside_loses_nobody(at: datetime, *, f
             sweep_of_the_first_edition(world, at),
         ]
 
-    found = search(scenario, crashes=False)
+    found = search(scenario)
     assert found.tried > 400
-    assert max(found.latest.values()) <= EVERY + TICK
-    latest = search(scenario).latest.values()
-    assert max(latest) <= (INDEX_LASTS if first_edition else timedelta(0)) + EVERY + TICK
+    assert max(found.latest_without_crashes.values()) <= EVERY + TICK
+    assert max(found.latest.values()) <= (INDEX_LASTS if first_edition else timedelta(0)) + EVERY + TICK
 
 
 def test_a_table_of_the_first_edition_is_listed_by_its_first_sweeps() -> None:
-    """While instances of both editions sweep and sign people in, wherever one of them crashes."""
+    """While instances of both editions sweep, and somebody signs in, wherever one of them crashes."""
     found = search(
         lambda world: [
             sign_in(world, SIGN_IN_AT),
             sweep(world, SWEEP_AT, "one"),
-            sweep_of_the_first_edition(world, AFTER_THE_CLAIM),
+            at_once(sweep_of_the_first_edition(world, AFTER_THE_CLAIM)),
         ],
         begin=lambda: first_world(indexed=False),
     )
@@ -490,30 +506,15 @@ def test_whoever_is_woken_while_sweeps_are_at_work_is_swept_soon() -> None:
     def scenario(world: World) -> list[Actor]:
         return [
             be_woken(world, SWEEP_AT),
-            sweep(world, SWEEP_AT, "one"),
-            sweep(world, AFTER_THE_CLAIM, "two"),
+            sweep(world, SWEEP_AT, "one", swap="add first"),
+            at_once(sweep(world, AFTER_THE_CLAIM, "two")),
         ]
 
     found = search(scenario, begin=resting_world)
     assert found.tried > 500
     assert found.intruders == set()
     assert max(found.latest.values()) <= EVERY + TICK
-    found = search(scenario, begin=resting_world, crashes=False)
-    assert max(found.latest.values()) <= CLAIM + LONGEST_WAKE + TICK
-
-
-def test_without_crashes_nobody_waits_longer_than_a_claim() -> None:
-    """This is what the order of writes guarantees, whoever is paused."""
-    found = search(
-        lambda world: [
-            sign_in(world, SIGN_IN_AT),
-            sweep(world, SWEEP_AT, "one"),
-            sweep(world, AFTER_THE_CLAIM, "two"),
-        ],
-        crashes=False,
-    )
-    assert max(found.latest.values()) <= CLAIM + LONGEST_WAKE + TICK
-    assert found.intruders == set()
+    assert max(found.latest_without_crashes.values()) <= CLAIM + LONGEST_WAKE + TICK
 
 
 @pytest.mark.parametrize("swap", ["hint first", "finish blindly", "renew late"])
@@ -551,7 +552,7 @@ def test_forgetting_a_wake_that_is_on_its_way_is_seen(swap: str) -> None:
         lambda world: [
             be_woken(world, SWEEP_AT, swap=swap),
             sweep(world, SWEEP_AT, "one", swap=swap),
-            *([sweep(world, SWEEP_AT + 2 * LONGEST_WAKE, "two")] if swap == "however late" else []),
+            *([at_once(sweep(world, SWEEP_AT + 2 * LONGEST_WAKE, "two"))] if swap == "however late" else []),
         ],
         begin=resting_world,
         crashes=False,
@@ -573,14 +574,15 @@ def test_marking_a_row_that_the_first_edition_replaced_is_seen() -> None:
 
 def test_a_sweep_that_goes_by_the_hint_alone_is_seen() -> None:
     """Somebody lowers the hint while another sweep is at work."""
-    found = search(
-        lambda world: [
+
+    def scenario(world: World) -> list[Actor]:
+        return [
             sign_in(world, SIGN_IN_AT - ABSENT_AFTER),
             sweep(world, SWEEP_AT, "one"),
             sweep(world, SWEEP_AT, "two", swap="by the hint alone"),
         ]
-    )
-    assert found.intruders
+
+    assert any(world.intruders for world, _ in states(scenario, first_world))
 
 
 def test_a_sweep_that_does_not_look_at_its_claim_after_a_pause_is_seen() -> None:
@@ -601,8 +603,7 @@ def test_lowering_without_writing_is_seen() -> None:
     sweeping = sweep(world, SWEEP_AT)
     while not any(each.maker == "a sweep" for each in world.lists):
         next(sweeping)
-    for _ in range(2):
-        next(sweeping)  # it has read the first list
+    next(sweeping)  # it has read the first list
     signing_in = sign_in(world, SWEEP_AT)
     while len(world.accounts) < 2:
         next(signing_in)  # the row is written; the hint, at the claim's end, is low enough: a lazy one would stop here
