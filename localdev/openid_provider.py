@@ -172,7 +172,9 @@ class OpenIdProvider:
                 url = urljoin(url, answer.headers["Location"])
                 if not url.startswith(self.issuer + "/"):
                     return url
-        raise OpenIdProviderError(f"the provider did not lead back to the app: {answer.status_code} {answer.text[:500]}")
+        raise OpenIdProviderError(
+            f"the provider did not lead back to the app: {answer.status_code} {answer.text[:500]}"
+        )
 
     def reset(self, **settings: Any) -> None:
         """Nobody has signed in, nothing is counted, and these settings alone differ from the library's own.
@@ -217,12 +219,15 @@ class OpenIdProvider:
         self._command("lose_answers", count=count)
 
     def _command(self, command: str, **arguments: Any) -> dict[str, Any]:
-        assert self._process and self._process.stdin and self._process.stdout, "it has not been started"
+        assert self._process, "it has not been started"
         with self._talking:
+            said, heard = self._process.stdin, self._process.stdout
+            assert said
+            assert heard
             try:
-                self._process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
-                self._process.stdin.flush()
-                line = self._process.stdout.readline()
+                said.write(json.dumps({"command": command, **arguments}) + "\n")
+                said.flush()
+                line = heard.readline()
             except OSError:
                 line = ""
             if not line:
@@ -230,5 +235,3 @@ class OpenIdProvider:
                 raise OpenIdProviderFailed(f"the OpenID provider ended: {self._errors.read()[-2000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
-
-

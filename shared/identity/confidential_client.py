@@ -10,13 +10,15 @@ from typing import Any
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
 from shared.accounts import Account, Outcome, Person, Source, Verdict
-from shared.clients.answers import Throttled, Unavailable, json_object
+from shared.clients.answers import Throttled, Unavailable
 from shared.clients.http import HttpClient
 from shared.clock import utc_now
 from shared.errors import SignInFailed
 from shared.identity import token_caches
 from shared.identity.acquisition import Acquisition
+from shared.identity.authority import Authority
 from shared.identity.classification import classify, classify_failure
+from shared.identity.client_authentication import ClientAuthentication
 from shared.identity.credentials import ClientCredential, client_credential
 from shared.identity.metadata import AuthorityRefused, Metadata
 from shared.identity.msal_http_client import MsalHttpClient
@@ -24,12 +26,11 @@ from shared.identity.results import Acquired, Exchanged, SignedIn, person_of
 from shared.identity.sign_in_errors import discovery_failed, sign_in_refused, tenant_unreachable
 from shared.identity.verification import TokenRefused, Verifier
 from shared.settings import Settings
-from shared.settings_parsers import RESERVED_SCOPES
+from shared.settings_parsers import OIDC_SCOPES
 
 _CAPABILITIES = [
     "CP1"
 ]  # this app handles claims challenges: "Claims challenges, claims requests, and client capabilities"
-_NOT_GRANTS = RESERVED_SCOPES | {"email"}
 
 
 class Identity:
@@ -53,6 +54,8 @@ class Identity:
         self._http = http
         self._now = now
         self._metadata = Metadata(http, clock=lambda: now().timestamp())
+        self.authority = Authority(settings, self._metadata)
+        self._authentication = ClientAuthentication(settings, self.authority)
         threads = threading.local()
         self._http_cache = http_cache or (lambda: vars(threads).setdefault("http_cache", {}))
         # A query keeps the SameSite=Lax cookies, which a form post would lose. PKCE binds the code; it works once.
@@ -73,11 +76,14 @@ class Identity:
                 redirect_uri=self._settings.redirect_uri,
                 login_hint=login_hint or None,
                 prompt=prompt or None,
-                claims_challenge=claims or None,
+                claims_challenge=None if self.authority.is_plain else claims or None,
             )
         except (Throttled, Unavailable) as error:
             raise discovery_failed(error) from error
-        return str(flow.pop("auth_uri")), flow
+        url = str(flow.pop("auth_uri"))
+        if not self.authority.knows_offline_access:
+            url += "&access_type=offline"
+        return url, flow
 
     def finish_sign_in(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> SignedIn:
         """Redeems the code of the callback, and verifies the id token.
@@ -153,14 +159,7 @@ class Identity:
     @cached_property
     def verifier(self) -> Verifier:
         """Verifies tokens that this authority issued."""
-        return Verifier(self._metadata, self.discovery_url, tenants=not self._settings.oidc_authority)
-
-    @property
-    def discovery_url(self) -> str:
-        """Where the authority describes itself (OpenID Connect Discovery 1.0, 4)."""
-        authority, oidc = self._settings.authority, self._settings.oidc_authority
-        path = "/.well-known/openid-configuration"
-        return f"{oidc}{path}" if oidc else f"{authority}/v2.0{path}"
+        return Verifier(self._metadata, self.authority.document, tenants=not self.authority.is_plain)
 
     def _check_answerer(self, response: Mapping[str, str]) -> None:
         """Raises SignInFailed when `iss` in the callback names another issuer, or is missing although the provider says
@@ -171,7 +170,7 @@ class Identity:
         Raises:
             Throttled, Unavailable: discovery failed.
         """
-        document = json_object(self._metadata.get(self.discovery_url))
+        document = self.authority.document()
         start, template, end = str(document.get("issuer", "")).partition("{tenantid}")
         answerer = response.get("iss")
         if answerer is None:
@@ -187,16 +186,17 @@ class Identity:
 
     @cached_property
     def _credential(self) -> ClientCredential:
-        return client_credential(self._settings)
+        return client_credential(self._settings, self.authority)
 
     def _connect(self, *, id_token: str = "", holds_requests: bool = False) -> MsalHttpClient:
         return MsalHttpClient(
             self._http,
             self._metadata,
+            self.authority,
+            self._authentication,
             id_token=id_token,
             holds_requests=holds_requests,
-            repeatable=not self._settings.strict_rotation,
-            names_scopes=not self._settings.oidc_authority,
+            repeatable=self._settings.repeats_refreshes,
         )
 
     def _build_application(
@@ -224,12 +224,13 @@ class Identity:
                 self._settings.client_id,
                 client_credential=self._credential,
                 authority=authority or None,
-                oidc_authority=self._settings.oidc_authority or None,
+                oidc_authority=self.authority.msal_authority,
                 token_cache=cache,
                 http_client=http_client,
                 http_cache=self._http_cache() if http_cache is None else http_cache,
                 instance_discovery=False,  # the settings name the authority; MSAL need not ask another host about it
-                client_capabilities=_CAPABILITIES,
+                client_capabilities=None if self.authority.is_plain else _CAPABILITIES,
+                exclude_scopes=None if self.authority.knows_offline_access else ["offline_access"],
             )
         except (ValueError, KeyError) as error:  # MSAL's for another issuer, or a document without endpoints
             raise AuthorityRefused({"error": "invalid_issuer"}) from error
@@ -247,6 +248,8 @@ class Identity:
             claims, home_account_id=token_caches.home_account_id(cache), oidc=bool(self._settings.oidc_authority)
         )
         granted = str(result.get("scope") or " ".join(self._settings.scopes)).split()
-        scopes = tuple(each for each in granted if each.lower() not in _NOT_GRANTS)
+        scopes = tuple(each for each in granted if each.lower() not in OIDC_SCOPES)
+        if not self.authority.is_plain:
+            scopes = scopes or self._settings.scopes
         expires_at = self._now() + timedelta(seconds=int(result.get("expires_in", 0)))
-        return SignedIn(person, scopes or self._settings.scopes, expires_at, cache.serialize())
+        return SignedIn(person, scopes, expires_at, cache.serialize())

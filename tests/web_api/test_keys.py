@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jwt.warnings import InsecureKeyLengthWarning
 
-from shared.clients.answers import Unavailable
+from shared.clients.answers import Unavailable, json_object
 from shared.clients.http import HttpClient
 from shared.identity.metadata import Metadata
 from shared.identity.verification import TokenRefused, Verifier
@@ -40,7 +40,8 @@ def clock() -> Monotonic:
 def verifier(authority: Authority, clock: Monotonic) -> Iterator[Verifier]:
     """The verifier of this authority's tokens."""
     http = HttpClient(longest_seconds=60)
-    yield Verifier(Metadata(http, clock=clock), f"{authority.url}/discovery")
+    metadata = Metadata(http, clock=clock)
+    yield Verifier(metadata, lambda: json_object(metadata.get(f"{authority.url}/discovery")))
     http.close()
 
 
