@@ -12,6 +12,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+console.info = console.log = console.error; // the library's notices must not stand between our lines
 const { default: Provider } = await import(pathToFileURL(join(process.argv[2], "lib", "index.js")).href);
 
 const KEYS = {

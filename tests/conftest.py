@@ -79,9 +79,9 @@ def _sample_tenant() -> Iterator[SampleTenant]:
 
 @pytest.fixture
 def sample_tenant(_sample_tenant: SampleTenant) -> SampleTenant:
-    """A sample tenant in its first state. Its access tokens are so short-lived that MSAL renews them at every turn."""
+    """A sample tenant in its first state. Its access tokens are so short-lived that they are renewed at every turn."""
     _sample_tenant.reset()
-    _sample_tenant.change_settings(access_token_lifetime=200)
+    _sample_tenant.change_settings(access_token_lifetime=50)
     return _sample_tenant
 
 

@@ -7,7 +7,7 @@ accepts any issuer on the same host (`has_valid_issuer`).
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from shared.clients.answers import HttpAnswer, json_object
 from shared.identity.metadata import AuthorityRefused, Metadata
@@ -17,6 +17,7 @@ _PATH = "/.well-known/openid-configuration"
 # Google knows no scope offline_access and refuses it; `access_type=offline` asks for a refresh token ("Using OAuth 2.0
 # for Web Server Applications", Google Identity).
 _GOOGLE = "accounts.google.com"
+ENTRAS_PARAMETERS = ("claims", "client_info")  # which MSAL adds
 _NO_PATH = "/-"  # MSAL wants a path; the address with it is never asked for
 
 
@@ -48,6 +49,16 @@ class Authority:
     def knows_offline_access(self) -> bool:
         """Is a refresh token asked for with the scope `offline_access` (OpenID Connect Core 1.0, 11)?"""
         return urlsplit(self._settings.oidc_authority).hostname != _GOOGLE
+
+    def without_entras_parameters(self, url: str) -> str:
+        """MSAL's authorization URL as a plain provider is to get it."""
+        if not self.is_plain:
+            return url
+        parts = urlsplit(url)
+        query = [(name, value) for name, value in parse_qsl(parts.query) if name not in ENTRAS_PARAMETERS]
+        if not self.knows_offline_access:
+            query.append(("access_type", "offline"))
+        return urlunsplit(parts._replace(query=urlencode(query)))
 
     def document(self) -> Mapping[str, Any]:
         """The document.

@@ -24,6 +24,7 @@ from shared.identity.metadata import AuthorityRefused, Metadata
 from shared.identity.msal_http_client import MsalHttpClient
 from shared.identity.results import Acquired, Exchanged, SignedIn, person_of
 from shared.identity.sign_in_errors import discovery_failed, sign_in_refused, tenant_unreachable
+from shared.identity.userinfo import read_userinfo
 from shared.identity.verification import TokenRefused, Verifier
 from shared.settings import Settings
 from shared.settings_parsers import OIDC_SCOPES
@@ -35,6 +36,11 @@ _CAPABILITIES = [
 
 class Identity:
     """Signs people in and acquires tokens for them.
+
+    Attributes:
+        authority: the identity provider.
+        wants_consent: does the provider give a refresh token only after `prompt=consent`? A sign-in has shown it, in
+            this process.
 
     Args:
         now: the clock for the expiry that is recorded and the age of the authority's documents; MSAL reads its own.
@@ -55,6 +61,7 @@ class Identity:
         self._now = now
         self._metadata = Metadata(http, clock=lambda: now().timestamp())
         self.authority = Authority(settings, self._metadata)
+        self.wants_consent = False
         self._authentication = ClientAuthentication(settings, self.authority)
         threads = threading.local()
         self._http_cache = http_cache or (lambda: vars(threads).setdefault("http_cache", {}))
@@ -80,10 +87,7 @@ class Identity:
             )
         except (Throttled, Unavailable) as error:
             raise discovery_failed(error) from error
-        url = str(flow.pop("auth_uri"))
-        if not self.authority.knows_offline_access:
-            url += "&access_type=offline"
-        return url, flow
+        return self.authority.without_entras_parameters(str(flow.pop("auth_uri"))), flow
 
     def finish_sign_in(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> SignedIn:
         """Redeems the code of the callback, and verifies the id token.
@@ -155,6 +159,10 @@ class Identity:
             raise SignInFailed("The identity provider answered for somebody else.", code="other_person")
         verdict = Verdict(Outcome.FRESH, token_expires_at=signed_in.expires_at)
         return Exchanged(Acquired(verdict, str(result["access_token"]), sent=True), signed_in)
+
+    def read_userinfo(self, access_token: str, *, subject: str) -> dict[str, str]:
+        """What a plain OpenID provider tells about a person: see userinfo.py."""
+        return read_userinfo(self._http, self.authority, access_token, subject=subject)
 
     @cached_property
     def verifier(self) -> Verifier:
@@ -244,6 +252,9 @@ class Identity:
         except TokenRefused as error:
             detail = "The identity provider's answer could not be verified. Start again from the first page."
             raise SignInFailed(detail, code=f"id_token_{error.reason}") from error
+        if self.authority.is_plain and not (claims.get("preferred_username") and claims.get("name")):
+            told = self.read_userinfo(str(result.get("access_token", "")), subject=str(claims["sub"]))
+            claims = told | claims
         person = person_of(
             claims, home_account_id=token_caches.home_account_id(cache), oidc=bool(self._settings.oidc_authority)
         )
@@ -252,4 +263,5 @@ class Identity:
         if not self.authority.is_plain:
             scopes = scopes or self._settings.scopes
         expires_at = self._now() + timedelta(seconds=int(result.get("expires_in", 0)))
-        return SignedIn(person, scopes, expires_at, cache.serialize())
+        lasting = token_caches.has_refresh_token(cache)
+        return SignedIn(person, scopes, expires_at, cache.serialize(), is_lasting=lasting)

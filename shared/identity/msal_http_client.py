@@ -20,12 +20,11 @@ from shared.accounts import Outcome
 from shared.clients.answers import HttpAnswer, Throttled, Unavailable, json_object
 from shared.clients.http import HttpClient, form
 from shared.error_codes import outcome_of
-from shared.identity.authority import Authority
+from shared.identity.authority import ENTRAS_PARAMETERS, Authority
 from shared.identity.client_authentication import ClientAuthentication, present_secret
 from shared.identity.metadata import Metadata
 
 _MOST_DIGITS = 9
-_ENTRAS_FIELDS = ("claims", "client_info")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class MsalHttpClient:
         """Sends or holds a token request. Raises TokenRequestHeld, Throttled, Unavailable."""
         fields = dict(data or {})
         if self._authority.is_plain:
-            unknown = _ENTRAS_FIELDS + (("scope",) if fields.get("grant_type") == "refresh_token" else ())
+            unknown = ENTRAS_PARAMETERS + (("scope",) if fields.get("grant_type") == "refresh_token" else ())
             fields = {name: value for name, value in fields.items() if name not in unknown}
         target = f"{url}?{urlencode(params)}" if params else url
         request: TokenRequest | None = None

@@ -83,7 +83,7 @@ def test_a_token_that_came_without_scopes_is_found_in_the_cache(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
     """A refresh that named no scopes leaves a token that the next acquisition uses."""
-    sample_tenant.change_settings(access_token_lifetime=200)
+    sample_tenant.change_settings(access_token_lifetime=50)
     app = make_services(AUTHORITY="", OIDC_AUTHORITY=sample_tenant.oidc_authority)
     account = sign_in(app)
     sample_tenant.change_settings(access_token_lifetime=3600)
