@@ -25,6 +25,9 @@ from shared.clients.answers import HttpAnswer, Unavailable
 _LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
 _SILENCE_SECONDS = 8
 _IDLE_SECONDS = 30  # a connection that was idle for longer is not used again: servers close them after a minute or so
+_IDLE_SECONDS_ONCE = (
+    3  # the same for what can't be sent again: some servers close after five (Node, `keepAliveTimeout`)
+)
 _REASONS = {
     pycurl.E_OPERATION_TIMEDOUT: "timeout",
     pycurl.E_SSL_CONNECT_ERROR: "tls",
@@ -123,6 +126,7 @@ class _Transfer:
             handle.setopt(pycurl.POST, 1)
             handle.setopt(pycurl.POSTFIELDSIZE_LARGE, len(request.body))
             handle.setopt(pycurl.READFUNCTION, self._read)
+        handle.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS if request.repeatable else _IDLE_SECONDS_ONCE)
         handle.setopt(pycurl.CUSTOMREQUEST, request.method)
         handle.setopt(pycurl.HTTPHEADER, [*request.headers, "Accept-Encoding: identity", "Expect:"])
         handle.setopt(pycurl.PROXY, request.proxy)
@@ -308,7 +312,6 @@ def _new_handle(ca_bundle: str) -> pycurl.Curl:
     handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
     handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
     handle.setopt(pycurl.LOW_SPEED_TIME, _SILENCE_SECONDS)
-    handle.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
     handle.setopt(pycurl.NOSIGNAL, 1)
     return handle
 
