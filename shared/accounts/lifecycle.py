@@ -89,8 +89,9 @@ class Lifecycle:
         )
 
     def note_presence(self, account: Account, now: datetime) -> Account:
-        """The account after a request of its person: an active one is due only once they count as away."""
-        due_at = self.absent_from(now) if account.state is State.ACTIVE else account.due_at
+        """The account after a request of its person: an active one is due only once they count as away, and no earlier
+        than before."""
+        due_at = max(account.due_at, self.absent_from(now)) if account.state is State.ACTIVE else account.due_at
         return replace(account, last_activity=now, due_at=due_at)
 
     def is_stale(self, account: Account, now: datetime) -> bool:

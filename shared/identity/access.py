@@ -167,14 +167,17 @@ class Access:
                 self._touch(account, self._lifecycle.note_presence(after, now))
             return acquired.access_token
         if acquired.verdict.outcome is Outcome.SIGN_IN_REQUIRED:
-            self._save(account, self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False))
-            self._store.lower_hint(account.slot, now)  # the next sweep sends the notification
+            after = self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False)
+            self._save(account, after, write=self._store.wake)  # the next sweep sends the notification
         elif leased:
             self._touch(account, after)
         raise acquired.error()
 
-    def _save(self, before: Account, after: Account) -> None:
+    def _save(self, before: Account, after: Account, *, write: Callable[[Account], Account] | None = None) -> None:
         """Saves the row. When it changed meanwhile, saves our changes on top, unless it has another token cache.
+
+        Args:
+            write: writes the row: `wake` when it is due earlier now.
 
         Raises:
             NotSignedIn: the row is gone.
@@ -183,7 +186,7 @@ class Access:
         try:
             while ours is not None:
                 try:
-                    self._save_patiently(before, ours)
+                    self._save_patiently(before, ours, write or self._store.save)
                 except Conflict:
                     ours = rebased(after, before=before, known=self._read_again(before))
                 except RowTooLarge as error:
@@ -203,11 +206,11 @@ class Access:
             over = (self._lease_clock.latest() - held.until).total_seconds()
             logger.warning("a lease was over for %.0f s before new tokens were saved", over)
 
-    def _save_patiently(self, before: Account, account: Account) -> None:
+    def _save_patiently(self, before: Account, account: Account, write: Callable[[Account], Account]) -> None:
         self._unsaved.keep(before, account)
         for seconds in (*self._patience, None):
             try:
-                self._store.save(account)
+                write(account)
             except StoreUnavailable:
                 if seconds is None:
                     raise

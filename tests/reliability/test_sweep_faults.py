@@ -20,7 +20,7 @@ from shared.identity.rate_limit import RateLimit
 from shared.sealing import new_key
 from shared.services import Services
 from shared.store import SweepRecord
-from shared.store.tables.store import ROWS_PER_PAGE
+from shared.store.tables.slot_pass import ROWS_PER_PAGE
 from shared.sweep_queue import due_slots
 from tests.reliability.crowd import enrol
 from tests.reliability.scene import BEN, Scene
