@@ -11,7 +11,7 @@ import pytest
 
 from desktop.failures import Failed
 from shared.accounts import Outcome
-from shared.error_codes import ERROR_CODES, EntraError, Page, explain, explain_answer
+from shared.error_codes import ERROR_CODES, EntraError, Page, diagnosis_of, explain, explain_answer
 from shared.errors import SignInFailed
 from shared.identity.classification import classify
 from shared.identity.sign_in_errors import sign_in_refused
@@ -312,3 +312,13 @@ def test_an_administrators_consent_is_asked_for_alike_on_the_api_and_on_pages(
     advice = advice_for(SignInFailed("", code=str(number)))
     assert advice.title == "An administrator must agree first"
     assert sign_in_path(code=str(number)) == "/signin"
+
+
+def test_what_the_provider_said_is_told_without_secrets() -> None:
+    """One short line of plain characters; addresses and whatever is as long as a token are left out."""
+    said = f"No such grant\r\nfor ada@contoso.example: {'a1B2' * 15} \u202e{'word ' * 100}"
+    told = diagnosis_of({"error": "invalid_grant", "error_description": said})
+    assert told.startswith("invalid_grant: No such grant for [left out] [left out] ?word")
+    assert len(told) <= 200
+    assert "set CLIENT_SECRET" not in told
+    assert "CLIENT_SECRET" in diagnosis_of({"error": "invalid_client"})

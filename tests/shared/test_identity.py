@@ -141,6 +141,14 @@ def test_unknown_tenant_is_misconfigured(make_services: MakeServices, sample_ten
         app.identity.begin_sign_in()
 
 
+def test_another_issuer_on_the_same_host_is_refused(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
+    """OpenID Connect Discovery 1.0, 4.3. MSAL accepts any issuer on the host (`has_valid_issuer`)."""
+    other = sample_tenant.authority_of("common") + "/v2.0"  # whose document names a template
+    app = make_services(AUTHORITY="", OIDC_AUTHORITY=other)
+    with pytest.raises(Misconfigured, match="invalid_issuer"):
+        app.identity.begin_sign_in()
+
+
 def test_preparing_redeems_nothing_and_sending_redeems_once(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
