@@ -177,8 +177,8 @@ class TryLater(TokenError):
         retry_after: seconds to wait; None when the tenant named none.
     """
 
-    def __init__(self, code: str, *, retry_after: float | None = None) -> None:
-        super().__init__(code)
+    def __init__(self, code: str, *, retry_after: float | None = None, diagnosis: str = "") -> None:
+        super().__init__(code, diagnosis=diagnosis)
         self.retry_after = retry_after
 
 

@@ -62,7 +62,7 @@ class Acquired:
             return Misconfigured(verdict.code, correlation_id=verdict.correlation_id, diagnosis=verdict.diagnosis)
         if verdict.outcome is Outcome.UNREADABLE:
             return Unreadable(verdict.code)
-        return TryLater(verdict.code, retry_after=verdict.retry_after)
+        return TryLater(verdict.code, retry_after=verdict.retry_after, diagnosis=verdict.diagnosis)
 
 
 @dataclass(frozen=True, slots=True)
