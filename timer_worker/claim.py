@@ -1,6 +1,7 @@
 """The claim of one slot: taken when its run starts, renewed while it runs, and given back with the slot's next time.
 
-Claims are written and judged by the lease clock (`Services.lease_clock`).
+Claims are written and judged by the lease clock (`Services.lease_clock`): another's by the earliest time that it can
+be now, our own by the latest.
 """
 
 import logging
@@ -17,6 +18,7 @@ from shared.errors import StoreError
 from shared.services import Services
 from shared.store import Slot
 from shared.store.slots import CLAIM, LONGEST_RUN, Index
+from shared.sweep_queue import farthest_hint
 
 RENEW_SECONDS = CLAIM.total_seconds() / 3  # so two renewals may fail
 _MOST_TRIES = 20  # to write the row; each that fails was somebody else's success
@@ -56,11 +58,12 @@ class Claim:
     def is_held(self) -> bool:
         """May another turn begin in this slot? Not when the app is being closed, nor when another sweep came by.
 
-        A claim that has run out, as after a pause of the process, is renewed first. Once lost it stays lost.
+        A claim that may have run out, as after a pause of the process, is renewed first. Once lost it stays lost.
         """
-        if not self._row.is_claimed(self._app.lease_clock()):
+        latest = self._app.lease_clock.latest  # another host may see our claim's end by it
+        if not self._row.is_claimed(latest()):
             with self._lock:
-                if not self._lost and not self._row.is_claimed(self._app.lease_clock()):
+                if not self._lost and not self._row.is_claimed(latest()):
                     try:
                         self._renew()
                     except StoreError:
@@ -157,7 +160,7 @@ def claim_slot(slot: Slot, app: Services, *, renew_every: float = RENEW_SECONDS)
             known = _read(app, slot.name)
             if known.claim_owner == owner:  # the answer was lost, and somebody lowered the hint since
                 claimed = known
-            elif not known.is_due(app.now(), app.lease_clock()):
+            elif not known.is_due(app.now(), app.lease_clock(), farthest=farthest_hint(app.settings.sweep_every)):
                 return None
             else:
                 before = known

@@ -6,12 +6,13 @@ import queue
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared import telemetry
 from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict, is_owned
-from shared.errors import Conflict, StoreError
+from shared.errors import Conflict, RowUnreadable, StoreError
 from shared.store import SlotPass
 from timer_worker import notifications
 from timer_worker.batch import LONGEST_SECONDS, Batch
@@ -118,9 +119,9 @@ class SlotRun:
             if self._progress.is_skipped(account):
                 self._pass.note(account)
             else:
-                self._acquiring += 1
-                self._unused_leases.pop(account.account_id, None)
                 self._app.workers.submit(telemetry.carried(self._acquire), account)
+                self._acquiring += 1  # after it: nobody waits for what could not begin
+                self._unused_leases.pop(account.account_id, None)
         return True
 
     def _take_due(self) -> Iterator[Account]:
@@ -200,9 +201,12 @@ class SlotRun:
         try:
             results = self._app.store.touch_many([replace(each, lease=None) for each in unused])
             for account, result in zip(unused, results, strict=True):
-                known = self._app.store.get(account.account_id) if isinstance(result, Conflict) else None
-                if known and is_owned(known.lease, self._lease_owner):
-                    self._app.store.touch(replace(known, lease=None))
+                if not isinstance(result, Conflict):
+                    continue
+                with suppress(Conflict, RowUnreadable):  # that one runs out; the others' are given back
+                    known = self._app.store.get(account.account_id)
+                    if known and is_owned(known.lease, self._lease_owner):
+                        self._app.store.touch(replace(known, lease=None))
         except StoreError as error:
             logger.info("leases are left to run out: %s", error)
 
@@ -282,8 +286,9 @@ class SlotRun:
                 self._progress.count(turn)
                 continue
             limit = sum(task.time_limit.total_seconds() for task in tasks) + self._grace.total_seconds()
-            running = self._running[turn.after.account_id] = _Running(turn, limit)
+            running = _Running(turn, limit)
             self._app.workers.submit(telemetry.carried(self._do_tasks), running, tasks)
+            self._running[turn.after.account_id] = running
 
     def _tasks_of(self, turn: Turn) -> list[Task]:
         return applicable(turn.after, self._tasks) if turn.access_token else []

@@ -126,9 +126,12 @@ def do_tasks(turn: Turn, tasks: Sequence[Task], app: Services) -> Turn:
 
 
 def time_out_tasks(turn: Turn, app: Services) -> Turn:
-    """Ends a turn whose tasks are late: they count as failed."""
-    failed = _fail_task(turn, "tasks: timed_out", app)
-    return replace(failed, after=without_our_lease(failed.after, app))
+    """Ends a turn whose tasks are late: they count as failed.
+
+    The lease stays until it runs out. The thread that is left behind still relies on it: on a claims challenge it may
+    be redeeming, or begin to.
+    """
+    return _fail_task(turn, "tasks: timed_out", app)
 
 
 def _do_task(turn: Turn, task: Task, app: Services) -> Turn:

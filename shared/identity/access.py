@@ -126,7 +126,7 @@ class Access:
                     acquisition.send()
                     return self._settle(leased, acquisition.complete(), owner)
             if known := acquisition.still_good():
-                return self._settle(account, known, owner)
+                return self._settle(leased or account, known, owner)
             self._flights.wait(account.account_id, seconds)
             account = self._read_again(account)
             if account.cache_version != version:

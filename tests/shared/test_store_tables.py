@@ -4,6 +4,7 @@ All on a storage that answers as the live service does; see tests/service_storag
 """
 
 import ast
+import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import pytest
 from azure.data.tables import TableServiceClient, UpdateMode
 
 from shared import store
-from shared.accounts import Account, Failure, State, all_slots, slot_of
+from shared.accounts import EPOCH, Account, Failure, State, all_slots, slot_of
 from shared.errors import Conflict, RowRefused, RowTooLarge, RowUnreadable, StoreUnavailable
 from shared.monitoring.heartbeat import heartbeat
 from shared.store import Slot, SweepRecord, TableAccountStore
@@ -535,6 +536,8 @@ NO_SENSE: dict[str, dict[str, object]] = {
     "deep Recent": {"Recent": "[" * 20_000},
     "extra is a list": {"extra": "[1]"},
     "TaskState is a number": {"TaskState": "NaN"},
+    "TaskState is too long with escapes": {"TaskState": '{"text": "' + "é" * 8_000 + '"}'},
+    "extra is too long with all digits": {"extra": '{"numbers": [' + "1e15," * 4_000 + "1]}"},
     "Recent beyond the calendar": {"Recent": '[["0001-01-01T00:00:00+14:00","fresh"]]'},
     "FailureFirstAt at the edge": {"FailureFirstAt": datetime(9999, 12, 31, tzinfo=UTC)},
     "FailureClaims is a number": {"FailureClaims": 7},
@@ -652,11 +655,44 @@ def test_a_row_that_changes_while_it_is_deleted_is_deleted_all_the_same(
     assert direct.get("oid.tid") is None
 
 
-def test_odd_rows_hide_no_sweep(table_store: TableAccountStore, tables: TableServiceClient) -> None:
-    """Of those that are read, the odd ones are left out."""
-    table_store.record_sweep(SweepRecord(started_at=NOW, seconds=1, slots=1))
-    tables.get_table_client("Sweeps").create_entity({"PartitionKey": "sweeps", "RowKey": "0", "StartedAt": "soon"})
-    assert [each.started_at for each in table_store.recent_sweeps(2)] == [NOW]
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"StartedAt": "soon"},
+        {"Seconds": float("nan")},
+        {"Seconds": float("inf")},
+        {"Seconds": 1e300},
+        {"Seconds": -1e12},
+        {"OldestOverdue": float("inf")},
+        {"Slots": -1},
+        {"fresh": -5, "unavailable": 5},
+        {"Stopped": 7},
+    ],
+    ids=str,
+)
+def test_odd_rows_hide_no_sweep(
+    table_store: TableAccountStore, tables: TableServiceClient, changes: dict[str, object]
+) -> None:
+    """Of those that are read, the odd ones are left out: pages and the heartbeat count with what is there."""
+    record = SweepRecord(started_at=NOW, seconds=1, slots=1, oldest_overdue=(NOW - EPOCH).total_seconds())
+    table_store.record_sweep(record)
+    odd = sweep_entity(replace(record, slots=2), "odd") | {"RowKey": "0"} | changes
+    tables.get_table_client("Sweeps").create_entity(odd)
+    assert table_store.recent_sweeps(2) == [record]
+
+
+def test_what_was_read_can_be_written_again(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """Nobody's new tokens are refused for a long name that grows when it is folded, or for a long history."""
+    (account,) = saved(table_store.save_many(people(1)))
+    turns = [["2026-03-01", "fresh"]] * 1_300
+    row = {"PartitionKey": "03", "RowKey": account.account_id, "Username": "ß" * 20_000, "Recent": json.dumps(turns)}
+    tables.get_table_client("Accounts").update_entity(row)
+    known = table_store.get(account.account_id)
+    assert known
+    written = table_store.save(replace(known, cache_version=known.cache_version + 1))
+    assert (len(written.recent), written.username) == (10, "ß" * 20_000)
+    found = table_store.list_accounts(username="ssss").accounts
+    assert [each.account_id for each in found] == [account.account_id]
 
 
 def test_a_row_copied_under_another_key_is_nobodys_turn(
