@@ -78,7 +78,7 @@ def find() -> Installation:
 
     Raises: AzuriteMissing
     """
-    node = _wheel_node() or _on_path("node")
+    node = find_node()
     if node is None:
         raise AzuriteMissing("Node is not installed; `python3 dev.py run` installs what is needed")
     installed = (Path(sys.prefix) / "azurite", _PROJECT / ".venv" / "azurite")
@@ -91,6 +91,11 @@ def find() -> Installation:
         if (package / "dist" / "src" / "table" / "main.js").is_file():
             return Installation(node, package)
     raise AzuriteMissing("Azurite is not installed; `python3 dev.py run` installs what is needed")
+
+
+def find_node() -> Path | None:
+    """The Node that came with the Python packages, else one on PATH."""
+    return _wheel_node() or _on_path("node")
 
 
 def _wheel_node() -> Path | None:

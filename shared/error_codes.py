@@ -24,6 +24,10 @@ Prompt = Literal["", "login", "consent"]
 Challenge = Literal["invalid_token", "insufficient_scope", "insufficient_user_authentication"]
 Page = Literal["", "declined", "needs_administrator", "foreign_tenant", "expired"]
 
+_LONGEST_DIAGNOSIS = 200
+# Mail addresses, and runs without a blank that are as long as codes and tokens.
+_PRIVATE = re.compile(r"[^\s'\"<>()]+@[^\s'\"<>()]+|(?<![\w.-])[\w.~+/=-]{40,}")
+
 logger = logging.getLogger(__name__)
 
 
@@ -197,7 +201,9 @@ _ANSWERED: Mapping[str, EntraError] = {
         "Allow public client flows in the app registration, or give the app its secret.",
     ),
     "7000222": _credential("The app's secret has expired.", "Make a new one and set CLIENT_SECRET."),
-    "invalid_client": _credential("The app could not prove who it is.", "Correct CLIENT_ID and the app's credential."),
+    "invalid_client": _credential(
+        "The app could not prove who it is.", "Correct CLIENT_ID and CLIENT_SECRET, or the app's other credential."
+    ),
     # Another setting is wrong, or the tenant does not have the app.
     "50011": _settings("The redirect URI is not registered.", "Register BASE_URL/signin/callback for the app."),
     "70011": _settings("A scope is not valid.", "Correct SCOPES."),
@@ -339,6 +345,20 @@ def number_of(answer: Mapping[str, Any]) -> str:
         return str(numbers[0])
     found = re.search(r"AADSTS(\d{4,8})", str(answer.get("error_description", ""))[:400])
     return found[1] if found else ""
+
+
+def diagnosis_of(answer: Mapping[str, Any]) -> str:
+    """What an error answer means, in one line of the operator's log: the provider's `error` and `error_description`,
+    and what to do when only the operator can help.
+
+    Cleaned: odd characters, mail addresses and whatever is as long as a token are left out, as is all after the first
+    200 characters. The log's own filter (log_redaction.py) comes on top.
+    """
+    texts = [" ".join(str(answer.get(name, "")).split()) for name in ("error", "error_description")]
+    said = re.sub(r"[^\x20-\x7e]", "?", ": ".join(filter(None, texts)))
+    said = _PRIVATE.sub("[left out]", said)[:_LONGEST_DIAGNOSIS]
+    meaning = explain_answer(answer)
+    return f"{meaning.happened} {meaning.remedy} The answer: {said}" if meaning.fixer == "operator" else said
 
 
 def _rows_of(answer: Mapping[str, Any]) -> list[EntraError]:

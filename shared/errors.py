@@ -147,11 +147,13 @@ class TokenError(UnderstudyError):
         code: an AADSTS number as text, an OAuth error, or a word of ours; safe to log and show.
         correlation_id: the reference for the tenant's support.
         claims: a claims challenge that the next sign-in must satisfy, as JSON text; "" when there is none.
+        diagnosis: more for the operator's log, which the person must not see.
     """
 
-    def __init__(self, code: str, *, correlation_id: str = "", claims: str = "") -> None:
-        super().__init__(code)
+    def __init__(self, code: str, *, correlation_id: str = "", claims: str = "", diagnosis: str = "") -> None:
+        super().__init__(f"{code} ({diagnosis})" if diagnosis else code)
         self.code = code
+        self.diagnosis = diagnosis
         self.correlation_id = correlation_id
         self.claims = claims
 
@@ -175,8 +177,8 @@ class TryLater(TokenError):
         retry_after: seconds to wait; None when the tenant named none.
     """
 
-    def __init__(self, code: str, *, retry_after: float | None = None) -> None:
-        super().__init__(code)
+    def __init__(self, code: str, *, retry_after: float | None = None, diagnosis: str = "") -> None:
+        super().__init__(code, diagnosis=diagnosis)
         self.retry_after = retry_after
 
 
@@ -271,7 +273,15 @@ class TooLarge(RequestRefused):
 
 
 class SignInFailed(RequestRefused):
-    """A sign-in ended without a signed-in person; nothing was stored."""
+    """A sign-in ended without a signed-in person; nothing was stored.
+
+    Attributes:
+        diagnosis: more for the operator's log, which the person must not see.
+    """
 
     code = "sign_in_failed"
     title = "You could not be signed in"
+
+    def __init__(self, detail: str, *, diagnosis: str = "", **words: Any) -> None:
+        super().__init__(detail, **words)
+        self.diagnosis = diagnosis

@@ -151,7 +151,7 @@ class Services:
     @cached_property
     def readiness(self) -> Readiness:
         """Whether what this instance depends on answers."""
-        return Readiness(self.settings, self.store, self.http, self.identity.discovery_url, now=self.now)
+        return Readiness(self.settings, self.store, self.http, self.identity.authority.discovery_url, now=self.now)
 
     @cached_property
     def census(self) -> Census:

@@ -6,7 +6,7 @@ Each field has its name, parser and purpose here; a test compares them with docs
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -14,17 +14,20 @@ from urllib.parse import urlsplit
 from shared.errors import SettingsError
 from shared.sealing import KeyRing
 from shared.settings_parsers import (
+    OIDC_SCOPES,
     authority_url,
+    delegated_scopes,
     duration,
+    graph_address,
     guids,
     https_url,
     is_guid,
+    issuer_url,
     ncrontab,
     one_of,
     origins,
     positive,
     scope_name,
-    scopes,
     storage_account,
     storage_connection,
     table_url,
@@ -32,6 +35,10 @@ from shared.settings_parsers import (
 )
 
 _KEY_VAULT_REFERENCE = "@Microsoft.KeyVault("
+_MICROSOFTS_HOSTS = (
+    *(".microsoftonline.com", ".microsoftonline.us", ".partner.microsoftonline.cn", ".login.windows.net"),
+    *(".login.microsoft.com", ".sts.windows.net", ".ciamlogin.com", ".b2clogin.com"),
+)
 _MANY_TENANTS = ("organizations", "common", "consumers")
 
 
@@ -81,12 +88,19 @@ class Settings:
         default="",
     )
     oidc_authority: str = setting(
-        "OIDC_AUTHORITY", "instead of AUTHORITY: the issuer URL of any OpenID provider", parse=authority_url, default=""
+        "OIDC_AUTHORITY", "instead of AUTHORITY: the issuer URL of any OpenID provider", parse=issuer_url, default=""
     )
-    refresh_token_rotation: Literal["", "reusable", "strict"] = setting(
+    client_authentication: Literal["", "client_secret_basic", "client_secret_post"] = setting(
+        "CLIENT_AUTHENTICATION",
+        "how OIDC_AUTHORITY wants CLIENT_SECRET; default: what its discovery offers and its first answer accepts",
+        parse=one_of("", "client_secret_basic", "client_secret_post"),
+        default="",
+    )
+    refresh_token_rotation: Literal["", "reusable", "grace", "strict"] = setting(
         "REFRESH_TOKEN_ROTATION",
-        "strict: a refresh token works once (default with OIDC_AUTHORITY); reusable: it works again (default)",
-        parse=one_of("", "reusable", "strict"),
+        "strict: a refresh token works once (default with OIDC_AUTHORITY); grace: and for some seconds again; "
+        "reusable: it works again (default)",
+        parse=one_of("", "reusable", "grace", "strict"),
         default="",
     )
     allowed_tenants: tuple[str, ...] = setting(
@@ -96,12 +110,13 @@ class Settings:
         default="",
     )
     scopes: tuple[str, ...] = setting(
-        "SCOPES", "delegated permissions to ask for, by space", parse=scopes, default="User.Read"
+        "SCOPES", "delegated permissions to ask for, by space", parse=delegated_scopes, default="User.Read"
     )
     graph_url: str = setting(
         "GRAPH_URL",
-        "Microsoft Graph; another host for a national cloud",
-        parse=https_url,
+        "Microsoft Graph; another host for a national cloud; none: there is none (default with OIDC_AUTHORITY, unless "
+        "it is Microsoft's)",
+        parse=graph_address,
         default="https://graph.microsoft.com",
     )
     base_url: str = setting(
@@ -217,14 +232,31 @@ class Settings:
     )
 
     @property
+    def rotation(self) -> str:
+        """How often a refresh token works: `strict`, `grace` or `reusable`."""
+        return self.refresh_token_rotation or ("strict" if self.oidc_authority else "reusable")
+
+    @property
     def strict_rotation(self) -> bool:
-        """Does a refresh token work only once?"""
-        return (self.refresh_token_rotation or ("strict" if self.oidc_authority else "reusable")) == "strict"
+        """Must a refresh token be redeemed once only?"""
+        return self.rotation != "reusable"
+
+    @property
+    def repeats_refreshes(self) -> bool:
+        """May a refresh be sent once more, at once, when the connection broke? The provider may have redeemed the token
+        already; one with a grace period accepts it again then."""
+        return self.rotation in ("reusable", "grace")
 
     @property
     def authority_host(self) -> str:
         """The host of the identity provider, without a port: what MSAL calls `environment` in a token cache."""
         return urlsplit(self.authority or self.oidc_authority).hostname or ""
+
+    @property
+    def oidc_is_microsofts(self) -> bool:
+        """Is OIDC_AUTHORITY an address of Microsoft Entra ("Microsoft Entra authentication and national clouds"), of
+        External ID (ciamlogin.com) or of Azure AD B2C (b2clogin.com)?"""
+        return f".{urlsplit(self.oidc_authority).hostname or ''}".endswith(_MICROSOFTS_HOSTS)
 
     @property
     def multi_tenant(self) -> bool:
@@ -289,7 +321,10 @@ def load(environ: Mapping[str, str]) -> Settings:
     problems += _contradictions(environ)
     if problems:
         raise SettingsError(problems)
-    return Settings(**values)
+    settings = Settings(**values)
+    if settings.oidc_authority and not settings.oidc_is_microsofts and not environ.get("GRAPH_URL", "").strip():
+        return replace(settings, graph_url="")  # another provider's access tokens are none of Microsoft's business
+    return settings
 
 
 def _parsed(each: Field[Any], text: str) -> Any:
@@ -318,6 +353,8 @@ def _contradictions(environ: Mapping[str, str]) -> list[str]:
         problems.append("CLIENT_SECRET, CLIENT_CERTIFICATE, CLIENT_ASSERTION: set exactly one of them")
     if len(given("AUTHORITY", "OIDC_AUTHORITY")) != 1:
         problems.append("AUTHORITY, OIDC_AUTHORITY: set exactly one of them")
+    elif given("AUTHORITY") and given("SCOPES") and set(words(environ["SCOPES"])) <= OIDC_SCOPES:
+        problems.append("SCOPES: name at least one permission, for instance User.Read")
     if not given(
         "TABLES_CONNECTION_STRING",
         "TABLES_ENDPOINT",

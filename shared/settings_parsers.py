@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
+OIDC_SCOPES = RESERVED_SCOPES | {"email", "address", "phone"}  # OpenID Connect Core 1.0, 5.4 and 11: of no resource
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 
@@ -64,8 +65,21 @@ def _refuse_cosmos(host: str) -> None:
         raise ValueError("a storage account's table service is needed; Cosmos DB's Table endpoint doesn't do")
 
 
+def issuer_url(text: str) -> str:
+    """An https URL, with or without a path (OpenID Connect Discovery 1.0, 3)."""
+    url = https_url(text)
+    if urlsplit(url).scheme != "https":
+        raise ValueError("the provider's issuer is needed, an https:// URL")
+    return url
+
+
+def graph_address(text: str) -> str:
+    """An https URL, or "" for the word none."""
+    return "" if text.strip().lower() == "none" else https_url(text)
+
+
 def authority_url(text: str) -> str:
-    """An https URL with a path. MSAL takes no other, for OIDC_AUTHORITY either (`canonicalize`, msal/authority.py)."""
+    """An https URL with a path. MSAL takes no other (`canonicalize`, msal/authority.py)."""
     url = https_url(text)
     if urlsplit(url).scheme != "https" or not urlsplit(url).path.strip("/"):
         raise ValueError("https://<host>/<tenant id, domain, or organizations> is needed")
@@ -74,10 +88,16 @@ def authority_url(text: str) -> str:
 
 def scopes(text: str) -> tuple[str, ...]:
     """Scopes by space or comma, in order, without those that MSAL adds itself and refuses as arguments."""
-    wanted = dict.fromkeys(part for part in re.split(r"[\s,]+", text) if part and part.lower() not in RESERVED_SCOPES)
+    wanted = delegated_scopes(text)
     if not wanted:
         raise ValueError("name at least one scope, for instance User.Read")
-    return tuple(wanted)
+    return wanted
+
+
+def delegated_scopes(text: str) -> tuple[str, ...]:
+    """The same; () for `openid profile offline_access`, which will do where no API is called."""
+    named = dict.fromkeys(part for part in re.split(r"[\s,]+", text) if part)
+    return tuple(part for part in named if part.lower() not in RESERVED_SCOPES)
 
 
 def scope_name(text: str) -> str:

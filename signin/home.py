@@ -6,13 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.accounts import Account, State
-from shared.clients.graph import Graph
 from shared.error_codes import EntraError, explain
 from shared.errors import GraphError, SignInRequired, StoreError, TokenError
 from shared.identity.sign_in_link import sealed_challenge, sign_in_path
 from shared.services import Services
 from shared.session import Session
-from shared.web.graph_calls import call_graph
+from shared.web.graph_calls import read_profile
 
 _MOST_GRAPH_TIME = timedelta(seconds=3)
 
@@ -48,7 +47,7 @@ class Home:
 
 
 def load_home(session: Session, account: Account, app: Services) -> Home:
-    """Reads the person's profile from Graph and puts the page's content together.
+    """Reads the person's profile and puts the page's content together.
 
     The page goes without the profile when Graph or the tenant fails, or takes longer than three seconds.
 
@@ -58,7 +57,7 @@ def load_home(session: Session, account: Account, app: Services) -> Home:
     profile: dict[str, Any] = {}
     if account.state is State.ACTIVE:
         try:
-            profile = call_graph(account, app, Graph.me, at_most=_MOST_GRAPH_TIME)
+            profile = read_profile(session, account, app, at_most=_MOST_GRAPH_TIME)
         except SignInRequired:  # and the account says so by now
             account = app.store.get(account.account_id) or account
         except (TokenError, GraphError, StoreError) as error:

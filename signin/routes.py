@@ -72,10 +72,10 @@ def callback(req: func.HttpRequest) -> func.HttpResponse:
             detail = "This sign-in was used, began in another browser, or is more than ten minutes old. Start again."
             raise SignInFailed(detail, code="unknown_flow")
         flow, next_path = taken
-        session = sign_in.finish(flow, query, app)
+        location, made = sign_in.finish(flow, query, cookies, app, next_path=next_path)
     except UnderstudyError as error:
         return answer_error(req, error, cookies=dropped)
-    return responses.redirect(next_path, cookies=[session, *dropped])
+    return responses.redirect(location, cookies=[*made, *dropped])
 
 
 @blueprint.function_name("signout")

@@ -17,6 +17,7 @@ from shared.session import Cookie, Session
 _LOCAL_PATH = re.compile(r"/(?!/)[A-Za-z0-9_\-./?=&]{0,200}")
 _PROMPTS = ("", "login", "consent", "select_account")
 _LONGEST_PARAMETER = 4096
+_ASKED_AGAIN = "asked_again"  # in a flow: it follows one that brought no refresh token
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ def begin(
         raise BadRequest(f"prompt must be one of {', '.join(filter(None, _PROMPTS))}.")
     if not from_own_page:
         prompt = "login" if app.settings.oidc_authority else prompt or "select_account"
+    if app.identity.wants_consent and prompt in ("", "login"):
+        prompt = f"{prompt} consent".strip()  # a list, by space (OpenID Connect Core 1.0, 3.1.2.1)
     hint, session = query.get("login_hint", ""), app.sessions.read(cookies)
     owner = hint or (session.account_id if session else "")
     claims = opened_challenge(query.get("challenge", ""), app.settings.key_ring, owner=owner, now=app.now())
@@ -87,11 +90,18 @@ def take_flow(query: Mapping[str, str], cookies: Mapping[str, str], app: Service
     return found if found and app.used_flows.use(state, now=app.now()) else None
 
 
-def finish(flow: Mapping[str, Any], query: Mapping[str, str], app: Services) -> Cookie:
-    """Redeems the callback's code, saves the account and starts a session. Returns the session's cookie.
+def finish(
+    flow: Mapping[str, Any], query: Mapping[str, str], cookies: Mapping[str, str], app: Services, *, next_path: str
+) -> tuple[str, list[Cookie]]:
+    """Redeems the callback's code, saves the account and starts a session. Returns where the browser goes, and cookies.
+
+    Without a refresh token nothing could be done for this person while they are away. So nothing is stored then.
+    Whoever has a working one keeps it, and is signed in. The others are sent to agree at once: a plain OpenID provider
+    may want `prompt=consent` with the scope `offline_access` (OpenID Connect Core 1.0, 11).
 
     Args:
         flow: from `take_flow`, which gives each out once: so there is one code request per flow.
+        next_path: where they wanted to go.
 
     Raises:
         SignInFailed, Forbidden: nothing was stored. StoreError.
@@ -101,10 +111,22 @@ def finish(flow: Mapping[str, Any], query: Mapping[str, str], app: Services) -> 
     if "code" not in query and "error" not in query:
         raise SignInFailed("The identity provider sent neither a code nor an error. Start again.", code="empty_answer")
     signed_in = app.identity.finish_sign_in(flow, query)
-    if not app.settings.admits(signed_in.person.tenant_id):
+    person, asked = signed_in.person, flow.get(_ASKED_AGAIN) is True
+    if not app.settings.admits(person.tenant_id):
         raise Forbidden("Your organisation is not among those that may use this app.", code="tenant_not_allowed")
-    account = app.enrolment.save_sign_in(signed_in)
-    return app.sessions.start(signed_in.person, account)
+    if signed_in.is_lasting:
+        if asked:
+            app.identity.wants_consent = True
+        account = app.enrolment.save_sign_in(signed_in)
+        return next_path, [app.sessions.start(person, account)]
+    if known := app.enrolment.find_lasting(person.account_id):
+        logger.info("a sign-in brought no refresh token; the stored one is kept")
+        return next_path, [app.sessions.start(person, known)]
+    if app.settings.oidc_authority and not asked:
+        url, again = app.identity.begin_sign_in(login_hint=person.username[:200], prompt="consent")
+        return url, app.sessions.keep_flow(again | {_ASKED_AGAIN: True}, next_path, cookies)
+    logger.error("a sign-in brought no refresh token, although offline_access was asked for: may this client have one?")
+    raise SignInFailed("The sign-in service gave this app no lasting permission.", code="no_refresh_token")
 
 
 def sign_out(session: Session, app: Services, *, keep_background_work: bool) -> None:

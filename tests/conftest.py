@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 from localdev.azurite import Azurite
 from localdev.host import IndexedFunction, LocalHost, index, load_app
 from localdev.host.config import HostConfig
+from localdev.openid_provider import OpenIdProviderMissing
+from localdev.openid_provider import find as find_provider
 from localdev.tenant import SampleTenant
 from shared.clients.storage import CLIENT_OPTIONS
 from shared.errors import SettingsError
@@ -83,9 +85,9 @@ def _sample_tenant() -> Iterator[SampleTenant]:
 
 @pytest.fixture
 def sample_tenant(_sample_tenant: SampleTenant) -> SampleTenant:
-    """A sample tenant in its first state. Its access tokens are so short-lived that MSAL renews them at every turn."""
+    """A sample tenant in its first state. Its access tokens are so short-lived that they are renewed at every turn."""
     _sample_tenant.reset()
-    _sample_tenant.change_settings(access_token_lifetime=200)
+    _sample_tenant.change_settings(access_token_lifetime=50)
     return _sample_tenant
 
 
@@ -165,6 +167,11 @@ def app(start_app: Callable[..., RunningApp]) -> RunningApp:
     return start_app()
 
 
-def pytest_report_header() -> str:
-    """Shows whether REQUESTS_CA_BUNDLE is set: code and tests must work with it and without it."""
-    return f"REQUESTS_CA_BUNDLE {'set' if os.environ.get('REQUESTS_CA_BUNDLE') else 'not set'}"
+def pytest_report_header() -> list[str]:
+    """Shows whether REQUESTS_CA_BUNDLE is set, as code and tests must work with it and without it, and why the tests
+    that need the certified provider are skipped, if they are."""
+    bundle = f"REQUESTS_CA_BUNDLE {'set' if os.environ.get('REQUESTS_CA_BUNDLE') else 'not set'}"
+    try:
+        return [bundle, f"oidc-provider in {find_provider().package}"]
+    except OpenIdProviderMissing as missing:
+        return [bundle, f"tests/providers is skipped: {missing}"]

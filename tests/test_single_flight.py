@@ -1,5 +1,6 @@
 """A refresh token is redeemed once, however many requests need it: threads, two instances, browser and sweep."""
 
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -295,8 +296,9 @@ def test_whoever_must_wait_gets_the_cached_token_while_it_is_good(
 ) -> None:
     """It has three minutes left, and MSAL would have renewed it. Somebody else does that. After a challenge it is no
     longer good."""
+    sample_tenant.change_settings(access_token_lifetime=200)
     app = make_services()
-    account = sign_in(app)
+    account = aged(app, sign_in(app))
     leased = app.store.touch(replace(account, lease=Lease("other", app.lease_clock() + REQUEST_LEASE)))
     waits: list[float] = []
     access = waiting(app, waits.append)
@@ -306,6 +308,16 @@ def test_whoever_must_wait_gets_the_cached_token_while_it_is_good(
     with pytest.raises(TryLater, match="busy"):
         access.acquire_token(leased, claims="{}")
     assert sample_tenant.log()["refresh_tokens_redeemed"] == 0
+
+
+def aged(app: Services, account: Account) -> Account:
+    """The stored account, with access tokens that were valid for an hour more."""
+    cache = json.loads(app.settings.key_ring.open_cache(account.sealed_cache, account.account_id))
+    for token in cache["AccessToken"].values():
+        token["cached_at"] = str(int(token["cached_at"]) - 3600)
+    return app.store.save(
+        replace(account, sealed_cache=app.settings.key_ring.seal_cache(json.dumps(cache), account.account_id))
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.4, 1.5, 6.0])
@@ -432,3 +444,20 @@ def test_me_reads_once_and_writes_nothing_in_the_steady_state(
     assert before is not None
     assert after is not None
     assert before.etag == after.etag
+
+
+def test_short_tokens_cost_one_redemption_for_all_who_come_at_once(
+    make_services: MakeServices, sample_tenant: SampleTenant
+) -> None:
+    """MSAL takes a token of five minutes for expired from the start. Whoever comes in the first half of its life uses
+    it, and then one of them renews it."""
+    app = make_services()
+    account = sign_in(app)
+    sample_tenant.change_settings(access_token_lifetime=300, rotation="strict", latency=0.1)
+    with ThreadPoolExecutor(20) as threads:
+        tokens = set(threads.map(lambda _: app.access.acquire_token(stored(app, account)), range(20)))
+    assert len(tokens) == 1
+    assert app.access.acquire_token(stored(app, account)) in tokens
+    assert sample_tenant.log()["refresh_tokens_redeemed"] == 1
+    assert app.access.acquire_token(aged(app, stored(app, account))) not in tokens
+    assert sample_tenant.log()["refresh_tokens_redeemed"] == 2

@@ -25,7 +25,7 @@ class Progress:
     Attributes:
         handing_out: the lock of the slot that hands out turns; one slot does at a time.
         counts: people by outcome, and `deleted` rows.
-        reasons: people by outcome and code, and tenants that are skipped.
+        reasons: people by outcome and code, tenants that are skipped, and what refusals of the app mean.
         oldest_overdue: seconds by which the most overdue person was late.
         stopped: why the sweep ends early; "" when it doesn't.
         resume_after: seconds after which the rest must be swept; None when nothing is left for a pause.
@@ -118,6 +118,9 @@ class Progress:
         """
         code, account = turn.verdict.code, turn.before
         affects = explain(code, outcome=turn.outcome).affects
+        if turn.verdict.diagnosis:
+            with self._lock:
+                self.reasons[turn.verdict.diagnosis] += 1
         if affects == "app":
             self.stop(f"misconfigured {code}")
         elif affects == "tenant":

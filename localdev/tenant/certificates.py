@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
 
@@ -17,9 +18,9 @@ class ClientCertificate:
     certificate: str
 
     @classmethod
-    def make(cls, name: str) -> "ClientCertificate":
-        """Makes a self-signed certificate that is valid for one year."""
-        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    def make(cls, name: str, key: CertificateIssuerPrivateKeyTypes | None = None) -> "ClientCertificate":
+        """Makes a self-signed certificate that is valid for one year; for a new RSA key, if none is given."""
+        key = key or rsa.generate_private_key(public_exponent=65537, key_size=2048)
         subject, now = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), datetime.now(UTC)
         certificate = (
             x509.CertificateBuilder()

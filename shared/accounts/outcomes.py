@@ -27,6 +27,7 @@ class Verdict:
         code: an AADSTS number as text, an OAuth error or a word of ours (shared/error_codes.py); "" on success.
         retry_after: seconds to wait, when the service said so.
         claims: the claims challenge that the next interactive sign-in must satisfy; "" when there is none.
+        diagnosis: the provider's own words, cleaned, for the operator's log; never stored or shown.
     """
 
     outcome: Outcome
@@ -36,3 +37,4 @@ class Verdict:
     retry_after: float | None = None
     token_expires_at: datetime | None = None
     claims: str = ""
+    diagnosis: str = ""

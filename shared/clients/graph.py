@@ -24,7 +24,8 @@ class Graph:
     """Microsoft Graph v1.0 for one person.
 
     Args:
-        url: https://graph.microsoft.com, or a national cloud's ("National cloud deployments").
+        url: https://graph.microsoft.com, or a national cloud's ("National cloud deployments"); "" when this deployment
+            has none: every call ends with `no_graph`.
         until: every call ends by then (a task's time limit).
     """
 
@@ -57,6 +58,8 @@ class Graph:
             raise GraphError(answer.status_code, error.reason) from error
 
     def _call(self, path: str) -> HttpAnswer:
+        if not self.url:
+            raise GraphError(0, "no_graph")
         seconds = None
         if self.until is not None:
             seconds = (self.until - self.now()).total_seconds()

@@ -29,6 +29,7 @@ from shared.clients.answers import HttpAnswer, Unavailable
 _LARGEST_ANSWER_BYTES = 4 * 1024 * 1024
 _SILENCE_SECONDS = 8
 _IDLE_SECONDS = 30  # a connection that was idle for longer is not used again: servers close them after a minute or so
+_IDLE_SECONDS_WITH_BODY = 3  # nobody may send these twice; some servers close after five (Node, `keepAliveTimeout`)
 _REASONS = {
     pycurl.E_OPERATION_TIMEDOUT: "timeout",
     pycurl.E_SSL_CONNECT_ERROR: "tls",
@@ -134,7 +135,7 @@ class _Transfer:
         handle.setopt(pycurl.TIMEOUT_MS, max(int(request.seconds * 1000), 1))
         handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
         handle.setopt(pycurl.LOW_SPEED_TIME, _SILENCE_SECONDS)
-        handle.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
+        handle.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS if request.body is None else _IDLE_SECONDS_WITH_BODY)
         handle.setopt(pycurl.FRESH_CONNECT, int(fresh))
         handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.HEADERFUNCTION, self._lines.append)

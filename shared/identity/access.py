@@ -5,9 +5,11 @@ the row's lease first, and ends it when the result is saved. Nobody ends a lease
 moment, read the row again and find the fresh token.
 """
 
+import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import accumulate, repeat
@@ -26,6 +28,37 @@ PATIENCE_SECONDS = (1, 2, 4)
 WAIT_SECONDS = tuple(accumulate(repeat(1.25, 19), lambda seconds, factor: seconds * factor, initial=0.05))
 
 logger = logging.getLogger(__name__)
+
+
+class _Flights:
+    """The redemptions that are under way in this process, so that those who wait for one here learn at once of its
+    end.
+
+    Args:
+        wait: sleeps for so many seconds.
+    """
+
+    def __init__(self, wait: Callable[[float], None]) -> None:
+        self._sleep = wait
+        self._ends: dict[str, threading.Event] = {}
+
+    @contextlib.contextmanager
+    def under_way(self, account_id: str) -> Iterator[None]:
+        """A person's redemption, until it is saved. There is one at a time: its holder has the row's lease."""
+        end = self._ends[account_id] = threading.Event()
+        try:
+            yield
+        finally:
+            self._ends.pop(account_id, None)
+            end.set()
+
+    def wait(self, account_id: str, seconds: float) -> None:
+        """Waits so many seconds, or until a person's redemption that is under way here has ended."""
+        end = self._ends.get(account_id)
+        if end is None:
+            self._sleep(seconds)
+        else:
+            end.wait(seconds)
 
 
 class Access:
@@ -59,6 +92,7 @@ class Access:
         self._lease_clock = lease_clock
         self._wait = wait
         self._patience = patience
+        self._flights = _Flights(wait)
         self._unsaved = UnsavedTokens(store, enabled=False) if unsaved is None else unsaved
 
     def acquire_token(self, account: Account, *, claims: str = "") -> str:
@@ -88,11 +122,12 @@ class Access:
                 return self._settle(account, acquisition.complete(), owner)
             leased = self._take_lease(account, owner)
             if leased is not None and not self._unsaved.save_kept(leased):
-                acquisition.send()
-                return self._settle(leased, acquisition.complete(), owner)
+                with self._flights.under_way(account.account_id):
+                    acquisition.send()
+                    return self._settle(leased, acquisition.complete(), owner)
             if known := acquisition.still_good():
                 return self._settle(leased or account, known, owner)
-            self._wait(seconds)
+            self._flights.wait(account.account_id, seconds)
             account = self._read_again(account)
             if account.cache_version != version:
                 claims = ""  # another caller has redeemed since the challenge, or was at it

@@ -10,6 +10,7 @@ take the row's lease or check it, or send the request by other means.
     acquired = acquisition.complete()
 """
 
+import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -29,6 +30,7 @@ from shared.identity.results import Acquired
 from shared.settings import Settings
 
 _SHORTLY = 60.0  # seconds: longer than a request lasts
+_SHORT_LIFETIME = 600.0  # seconds: twice what MSAL takes off at the end
 
 
 class Acquisition:
@@ -75,6 +77,8 @@ class Acquisition:
         else:
             self._http = self._connect(token_caches.stored_id_token(self._cache))
             self._run_msal()
+            if self._request is not None and (known := self._short_token()):
+                self._request, self._acquired = None, known
         return self._request
 
     def send(self) -> None:
@@ -94,12 +98,27 @@ class Acquisition:
     def still_good(self) -> Acquired | None:
         """The access token that is cached, for whoever can't redeem now; None when it is good for less than a minute,
         or was challenged. MSAL gives none out in its last five minutes (`expires_in < 5*60`, msal/application.py)."""
+        return self._cached(lambda _, left: left >= _SHORTLY)
+
+    def _short_token(self) -> Acquired | None:
+        """A cached access token of less than ten minutes, in the first half of its life. MSAL would take it for expired
+        in its last five minutes, which may be all that it has; then every request would redeem."""
+
+        def is_young(found: Mapping[str, Any], left: float) -> bool:
+            lifetime = int(found["expires_on"]) - int(found.get("cached_at") or 0)
+            wants_renewal = int(found.get("refresh_on") or sys.maxsize) <= time.time()
+            return lifetime < _SHORT_LIFETIME and left >= max(lifetime / 2, _SHORTLY) and not wants_renewal
+
+        return self._cached(is_young)
+
+    def _cached(self, will_do: Callable[[Mapping[str, Any], float], bool]) -> Acquired | None:
+        """The access token that is cached, if it will do: by its entry in the cache, and the seconds that it lasts."""
         if self._claims:
             return None
         client_id, host = self._settings.client_id, self._settings.authority_host
         found = token_caches.access_token(self._cache, self.account.scopes, client_id=client_id, host=host)
         seconds = int(found["expires_on"]) - time.time() if found else 0.0
-        if found is None or seconds < _SHORTLY:
+        if found is None or not will_do(found, seconds):
             return None
         verdict = Verdict(Outcome.CACHED, token_expires_at=self._now() + timedelta(seconds=int(seconds)))
         return Acquired(verdict, str(found["secret"]))

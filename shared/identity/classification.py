@@ -8,7 +8,7 @@ from msal import SerializableTokenCache
 
 from shared.accounts import Outcome, Verdict
 from shared.clients.answers import Throttled, Unavailable
-from shared.error_codes import code_of, outcome_of
+from shared.error_codes import code_of, diagnosis_of, outcome_of
 from shared.identity import token_caches
 from shared.identity.clouds import cloud_of
 from shared.identity.metadata import AuthorityRefused
@@ -28,6 +28,7 @@ def classify(answer: Mapping[str, Any]) -> Verdict:
         suberror=_word(answer.get("suberror")),
         correlation_id=_word(answer.get("correlation_id")),
         claims=claims if isinstance(claims, str) and len(claims) <= _LONGEST_CLAIMS else "",
+        diagnosis=diagnosis_of(answer),
     )
 
 

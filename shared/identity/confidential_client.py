@@ -10,30 +10,37 @@ from typing import Any
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
 from shared.accounts import Account, Outcome, Person, Source, Verdict
-from shared.clients.answers import Throttled, Unavailable, json_object
+from shared.clients.answers import Throttled, Unavailable
 from shared.clients.http import HttpClient
 from shared.clock import utc_now
 from shared.errors import SignInFailed
 from shared.identity import token_caches
 from shared.identity.acquisition import Acquisition
+from shared.identity.authority import Authority
 from shared.identity.classification import classify, classify_failure
+from shared.identity.client_authentication import ClientAuthentication
 from shared.identity.credentials import ClientCredential, client_credential
 from shared.identity.metadata import AuthorityRefused, Metadata
 from shared.identity.msal_http_client import MsalHttpClient
 from shared.identity.results import Acquired, Exchanged, SignedIn, person_of
 from shared.identity.sign_in_errors import discovery_failed, sign_in_refused, tenant_unreachable
+from shared.identity.userinfo import read_userinfo
 from shared.identity.verification import TokenRefused, Verifier
 from shared.settings import Settings
-from shared.settings_parsers import RESERVED_SCOPES
+from shared.settings_parsers import OIDC_SCOPES
 
 _CAPABILITIES = [
     "CP1"
 ]  # this app handles claims challenges: "Claims challenges, claims requests, and client capabilities"
-_NOT_GRANTS = RESERVED_SCOPES | {"email"}
 
 
 class Identity:
     """Signs people in and acquires tokens for them.
+
+    Attributes:
+        authority: the identity provider.
+        wants_consent: does the provider give a refresh token only after `prompt=consent`? A sign-in has shown it, in
+            this process.
 
     Args:
         now: the clock for the expiry that is recorded and the age of the authority's documents; MSAL reads its own.
@@ -53,6 +60,9 @@ class Identity:
         self._http = http
         self._now = now
         self._metadata = Metadata(http, clock=lambda: now().timestamp())
+        self.authority = Authority(settings, self._metadata)
+        self.wants_consent = False
+        self._authentication = ClientAuthentication(settings, self.authority)
         threads = threading.local()
         self._http_cache = http_cache or (lambda: vars(threads).setdefault("http_cache", {}))
         # A query keeps the SameSite=Lax cookies, which a form post would lose. PKCE binds the code; it works once.
@@ -73,11 +83,11 @@ class Identity:
                 redirect_uri=self._settings.redirect_uri,
                 login_hint=login_hint or None,
                 prompt=prompt or None,
-                claims_challenge=claims or None,
+                claims_challenge=None if self.authority.is_plain else claims or None,
             )
         except (Throttled, Unavailable) as error:
             raise discovery_failed(error) from error
-        return str(flow.pop("auth_uri")), flow
+        return self.authority.without_entras_parameters(str(flow.pop("auth_uri"))), flow
 
     def finish_sign_in(self, flow: Mapping[str, Any], response: Mapping[str, str]) -> SignedIn:
         """Redeems the code of the callback, and verifies the id token.
@@ -150,17 +160,14 @@ class Identity:
         verdict = Verdict(Outcome.FRESH, token_expires_at=signed_in.expires_at)
         return Exchanged(Acquired(verdict, str(result["access_token"]), sent=True), signed_in)
 
+    def read_userinfo(self, access_token: str, *, subject: str) -> dict[str, str]:
+        """What a plain OpenID provider tells about a person: see userinfo.py."""
+        return read_userinfo(self._http, self.authority, access_token, subject=subject)
+
     @cached_property
     def verifier(self) -> Verifier:
         """Verifies tokens that this authority issued."""
-        return Verifier(self._metadata, self.discovery_url, tenants=not self._settings.oidc_authority)
-
-    @property
-    def discovery_url(self) -> str:
-        """Where the authority describes itself (OpenID Connect Discovery 1.0, 4)."""
-        authority, oidc = self._settings.authority, self._settings.oidc_authority
-        path = "/.well-known/openid-configuration"
-        return f"{oidc}{path}" if oidc else f"{authority}/v2.0{path}"
+        return Verifier(self._metadata, self.authority.document, tenants=not self.authority.is_plain)
 
     def _check_answerer(self, response: Mapping[str, str]) -> None:
         """Raises SignInFailed when `iss` in the callback names another issuer, or is missing although the provider says
@@ -171,7 +178,7 @@ class Identity:
         Raises:
             Throttled, Unavailable: discovery failed.
         """
-        document = json_object(self._metadata.get(self.discovery_url))
+        document = self.authority.document()
         start, template, end = str(document.get("issuer", "")).partition("{tenantid}")
         answerer = response.get("iss")
         if answerer is None:
@@ -187,16 +194,17 @@ class Identity:
 
     @cached_property
     def _credential(self) -> ClientCredential:
-        return client_credential(self._settings)
+        return client_credential(self._settings, self.authority)
 
     def _connect(self, *, id_token: str = "", holds_requests: bool = False) -> MsalHttpClient:
         return MsalHttpClient(
             self._http,
             self._metadata,
+            self.authority,
+            self._authentication,
             id_token=id_token,
             holds_requests=holds_requests,
-            repeatable=not self._settings.strict_rotation,
-            names_scopes=not self._settings.oidc_authority,
+            repeatable=self._settings.repeats_refreshes,
         )
 
     def _build_application(
@@ -224,12 +232,13 @@ class Identity:
                 self._settings.client_id,
                 client_credential=self._credential,
                 authority=authority or None,
-                oidc_authority=self._settings.oidc_authority or None,
+                oidc_authority=self.authority.msal_authority,
                 token_cache=cache,
                 http_client=http_client,
                 http_cache=self._http_cache() if http_cache is None else http_cache,
                 instance_discovery=False,  # the settings name the authority; MSAL need not ask another host about it
-                client_capabilities=_CAPABILITIES,
+                client_capabilities=None if self.authority.is_plain else _CAPABILITIES,
+                exclude_scopes=None if self.authority.knows_offline_access else ["offline_access"],
             )
         except (ValueError, KeyError) as error:  # MSAL's for another issuer, or a document without endpoints
             raise AuthorityRefused({"error": "invalid_issuer"}) from error
@@ -243,10 +252,16 @@ class Identity:
         except TokenRefused as error:
             detail = "The identity provider's answer could not be verified. Start again from the first page."
             raise SignInFailed(detail, code=f"id_token_{error.reason}") from error
+        if self.authority.is_plain and not (claims.get("preferred_username") and claims.get("name")):
+            told = self.read_userinfo(str(result.get("access_token", "")), subject=str(claims["sub"]))
+            claims = told | claims
         person = person_of(
             claims, home_account_id=token_caches.home_account_id(cache), oidc=bool(self._settings.oidc_authority)
         )
         granted = str(result.get("scope") or " ".join(self._settings.scopes)).split()
-        scopes = tuple(each for each in granted if each.lower() not in _NOT_GRANTS)
+        scopes = tuple(each for each in granted if each.lower() not in OIDC_SCOPES)
+        if not self.authority.is_plain:
+            scopes = scopes or self._settings.scopes
         expires_at = self._now() + timedelta(seconds=int(result.get("expires_in", 0)))
-        return SignedIn(person, scopes or self._settings.scopes, expires_at, cache.serialize())
+        lasting = token_caches.has_refresh_token(cache)
+        return SignedIn(person, scopes, expires_at, cache.serialize(), is_lasting=lasting)

@@ -6,9 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from shared.accounts import Account, Source
+from msal import SerializableTokenCache
+
+from shared.accounts import Account, Source, State
 from shared.accounts.lifecycle import Lifecycle
-from shared.errors import Conflict, RowUnreadable, StoreUnavailable
+from shared.errors import Conflict, RowUnreadable, SealError, StoreUnavailable
+from shared.identity import token_caches
 from shared.identity.results import SignedIn
 from shared.sealing import KeyRing
 from shared.store import AccountStore
@@ -47,6 +50,23 @@ class Enrolment:
             except Conflict:
                 continue
         raise _kept_changing()
+
+    def find_lasting(self, account_id: str) -> Account | None:
+        """The stored account of somebody who need not sign in again: it is active and has a refresh token. None when
+        there is no such account.
+
+        Raises:
+            StoreUnavailable.
+        """
+        known, _ = self._read(account_id)
+        if known is None or known.state is not State.ACTIVE:
+            return None
+        cache = SerializableTokenCache()
+        try:
+            token_caches.deserialize(cache, self._keys.open_cache(known.sealed_cache, account_id))
+        except (SealError, ValueError):
+            return None
+        return known if token_caches.has_refresh_token(cache) else None
 
     def save_exchange(self, signed_in: SignedIn, before: Account | None) -> Account | None:
         """Saves the account after an on-behalf-of exchange, unless the row got a newer token cache meanwhile.

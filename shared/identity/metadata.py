@@ -64,11 +64,13 @@ class _Document:
         fetching: held during a fetch.
         fetched: the answer, and when it came.
         failure: of the last fetch; None when that succeeded.
+        looked_again: when it was last fetched although it was fresh.
     """
 
     fetching: threading.Lock = field(default_factory=threading.Lock)
     fetched: tuple[HttpAnswer, float] | None = None
     failure: _Failure | None = None
+    looked_again: float = -math.inf
 
     def younger_than(self, seconds: float, now: float) -> HttpAnswer | None:
         """The answer, unless it is older, or there is none."""
@@ -101,8 +103,10 @@ class Metadata:
 
     There is one fetch at a time per document. A failure is remembered for a minute, or as long as a 429 asks for.
 
-    Args:
+    Attributes:
         clock: the time in seconds, from any start.
+
+    Args:
         patience: those who come while a document is fetched for the first time wait at most so many seconds.
     """
 
@@ -110,7 +114,7 @@ class Metadata:
         self, http: HttpClient, *, clock: Callable[[], float] = time.monotonic, patience: float = _PATIENCE_SECONDS
     ) -> None:
         self._http = http
-        self._clock = clock
+        self.clock = clock
         self._patience = patience
         self._documents: dict[str, _Document] = {}
 
@@ -130,29 +134,56 @@ class Metadata:
         """
         document = self._documents.setdefault(url, _Document())
         patience = 0.0 if document.fetched else self._patience
-        if document.must_be_fetched(max_age, self._clock()) and document.fetching.acquire(timeout=patience):
+        if document.must_be_fetched(max_age, self.clock()) and document.fetching.acquire(timeout=patience):
             try:
-                if document.must_be_fetched(max_age, self._clock()):  # nobody did in the meantime
-                    serves = document.younger_than(max_age + stale, self._clock()) is not None
+                if document.must_be_fetched(max_age, self.clock()):  # nobody did in the meantime
+                    serves = document.younger_than(max_age + stale, self.clock()) is not None
                     self._renew(document, url, seconds=_RENEWAL_SECONDS if serves else None)
             finally:
                 document.fetching.release()
-        now = self._clock()
+        now = self.clock()
         answer = document.younger_than(max_age + stale, now)
         if answer is None:
             raise document.why_not(now)
         return answer
+
+    def look_again(self, url: str, *, since: float, every: float) -> HttpAnswer:
+        """Returns the document, which may have changed although it is fresh: fetches it, unless it was fetched since,
+        or somebody looked again less than `every` seconds ago.
+
+        Args:
+            since: by `clock`.
+
+        Raises:
+            Throttled, NotPublished, AuthorityRefused: as `get`. Nobody waits for somebody else's fetch.
+        """
+        document = self._documents.setdefault(url, _Document())
+        if not document.fetching.acquire(blocking=False):
+            raise NotPublished("busy", _BUSY_SECONDS)
+        try:
+            now = self.clock()
+            if document.recent_failure(now):
+                raise document.why_not(now)
+            if document.fetched and (document.fetched[1] >= since or 0 <= now - document.looked_again < every):
+                return document.fetched[0]
+            document.looked_again = now
+            self._renew(document, url, seconds=_RENEWAL_SECONDS)
+            if document.failure or not document.fetched:
+                raise document.why_not(self.clock())
+            return document.fetched[0]
+        finally:
+            document.fetching.release()
 
     def _renew(self, document: _Document, url: str, *, seconds: float | None) -> None:
         """Fetches the document, and notes the answer or the failure."""
         try:
             answer = self._fetch(url, seconds=seconds)
         except (Throttled, Unavailable) as error:
-            now = self._clock()
+            now = self.clock()
             asked = error.after if isinstance(error, Throttled) else 0.0
             document.failure = _Failure(error, since=now, until=now + max(_FAILURE_SECONDS, asked))
         else:
-            document.fetched = (answer, self._clock())
+            document.fetched = (answer, self.clock())
             document.failure = None
 
     def _fetch(self, url: str, *, seconds: float | None) -> HttpAnswer:

@@ -20,6 +20,8 @@ from shared.accounts import Outcome
 from shared.clients.answers import HttpAnswer, Throttled, Unavailable, json_object
 from shared.clients.http import HttpClient, form
 from shared.error_codes import outcome_of
+from shared.identity.authority import ENTRAS_PARAMETERS, Authority
+from shared.identity.client_authentication import ClientAuthentication, present_secret
 from shared.identity.metadata import Metadata
 
 _MOST_DIGITS = 9
@@ -27,12 +29,19 @@ _MOST_DIGITS = 9
 
 @dataclass(frozen=True, slots=True)
 class TokenRequest:
-    """A token request (RFC 6749, 4.1.3 and 6) as MSAL composed it. Headers and body hold secrets."""
+    """A token request (RFC 6749, 4.1.3 and 6) as MSAL composed it. Headers and body hold secrets.
+
+    Attributes:
+        authentication: the way in which it presents the client's secret (client_authentication.py); "" for MSAL's.
+        otherwise: the same request with the secret presented in another way, for a provider that refuses this one.
+    """
 
     url: str
     grant_type: str
     headers: Mapping[str, str | None] = field(repr=False)
     body: bytes = field(repr=False)
+    authentication: str = ""
+    otherwise: "TokenRequest | None" = None
 
 
 class TokenRequestHeld(Exception):
@@ -55,9 +64,11 @@ class MsalHttpClient:
         holds_requests: `post` sends nothing; it raises TokenRequestHeld until `answer` is set.
         repeatable: may a refresh be sent once more when the connection broke? Only where a refresh token works more
             than once: with strict rotation, its second use revokes the whole family.
-        names_scopes: does a refresh name scopes? Without them it is for what was granted (RFC 6749, 6). MSAL adds
-            `openid profile offline_access` (`_decorate_scope`, msal/application.py), of which a person may have granted
-            none to a plain OpenID provider; one scope too many is refused with `invalid_scope`.
+        authentication: how a plain OpenID provider gets the client's secret.
+
+    A refresh asks a plain OpenID provider for what was granted, by naming no scope (RFC 6749, 6). MSAL adds `openid
+    profile offline_access` (`_decorate_scope`, msal/application.py), of which a person may have granted none; one scope
+    too many is refused with `invalid_scope`. Entra's `claims` and `client_info` are not sent to it either.
 
     Attributes:
         answer: the answer to the held request, or its failure. MSAL gets it for every token request: one acquisition
@@ -68,22 +79,26 @@ class MsalHttpClient:
         self,
         http: HttpClient,
         metadata: Metadata,
+        authority: Authority,
+        authentication: ClientAuthentication,
         *,
         id_token: str = "",
         holds_requests: bool = False,
         repeatable: bool = False,
-        names_scopes: bool = True,
     ) -> None:
         self._http = http
         self._metadata = metadata
         self._id_token = id_token
         self._holds_requests = holds_requests
         self._repeatable = repeatable
-        self._names_scopes = names_scopes
+        self._authority = authority
+        self._authentication = authentication
         self.answer: HttpAnswer | RequestException | None = None
 
     def get(self, url: str, *, params: Mapping[str, str] | None = None, **_: Any) -> HttpAnswer:
         """Returns a discovery document. Raises Throttled, Unavailable."""
+        if self._authority.is_plain:
+            return self._authority.published()
         return self._metadata.get(f"{url}?{urlencode(params)}" if params else url)
 
     def post(
@@ -97,14 +112,22 @@ class MsalHttpClient:
     ) -> HttpAnswer:
         """Sends or holds a token request. Raises TokenRequestHeld, Throttled, Unavailable."""
         fields = dict(data or {})
-        if fields.get("grant_type") == "refresh_token" and not self._names_scopes:
-            fields.pop("scope", None)
-        request = TokenRequest(
-            url=f"{url}?{urlencode(params)}" if params else url,
-            grant_type=str(fields.get("grant_type", "")),
-            headers={**(headers or {}), "Content-Type": "application/x-www-form-urlencoded"},
-            body=form(fields),
-        )
+        if self._authority.is_plain:
+            unknown = ENTRAS_PARAMETERS + (("scope",) if fields.get("grant_type") == "refresh_token" else ())
+            fields = {name: value for name, value in fields.items() if name not in unknown}
+        target = f"{url}?{urlencode(params)}" if params else url
+        request: TokenRequest | None = None
+        for way in reversed(self._authentication.ways() or ("",)):
+            form_fields, secret = present_secret(way, fields)
+            request = TokenRequest(
+                url=target,
+                grant_type=str(fields.get("grant_type", "")),
+                headers={**(headers or {}), **secret, "Content-Type": "application/x-www-form-urlencoded"},
+                body=form(form_fields),
+                authentication=way,
+                otherwise=request,
+            )
+        assert request is not None
         if not self._holds_requests:
             return self.send(request)
         if self.answer is None:
@@ -121,19 +144,10 @@ class MsalHttpClient:
             Unavailable: no answer, a passing fault, or an answer that can't be read.
         """
         refreshing = request.grant_type == "refresh_token"
-        with telemetry.token_request(request.grant_type) as answered:
-            answer = self._http.request(
-                "POST",
-                request.url,
-                headers=request.headers,
-                body=request.body,
-                repeatable=refreshing and self._repeatable,
-            )
-            answered(answer.status_code)
-        if answer.status_code == 429:
-            raise Throttled(self._http.retry_after(answer))
-        if answer.status_code >= 500:
-            raise Unavailable(f"http_{answer.status_code}")
+        answer = self._send_once(request)
+        while request.otherwise and _is_unauthenticated(answer):
+            request = request.otherwise
+            answer = self._send_once(request)
         body = json_object(answer)
         if "error" in body:
             if outcome_of({"error": body["error"]}) is Outcome.UNAVAILABLE:
@@ -141,13 +155,36 @@ class MsalHttpClient:
             return HttpAnswer(answer.status_code, answer.headers, json.dumps(_error_answer(body)).encode())
         if answer.status_code != 200 or not _is_token_answer(body):
             raise Unavailable("unparsable")
+        if request.authentication:
+            self._authentication.note_success(request.authentication)
         whole = {name: value for name, value in body.items() if value != ""}  # MSAL decodes even an empty id_token
         if refreshing and self._id_token:
             whole.setdefault("id_token", self._id_token)
         return answer if whole == body else HttpAnswer(answer.status_code, answer.headers, json.dumps(whole).encode())
 
+    def _send_once(self, request: TokenRequest) -> HttpAnswer:
+        repeatable = request.grant_type == "refresh_token" and self._repeatable
+        with telemetry.token_request(request.grant_type) as answered:
+            answer = self._http.request(
+                "POST", request.url, headers=request.headers, body=request.body, repeatable=repeatable
+            )
+            answered(answer.status_code)
+        if answer.status_code == 429:
+            raise Throttled(self._http.retry_after(answer))
+        if answer.status_code >= 500:
+            raise Unavailable(f"http_{answer.status_code}")
+        return answer
+
     def close(self) -> None:
         """Does nothing: the connection pool belongs to the process. MSAL expects the method."""
+
+
+def _is_unauthenticated(answer: HttpAnswer) -> bool:
+    """Does the token endpoint refuse the client itself? With 401 for a secret in a header, and with invalid_client
+    (RFC 6749, 5.2)."""
+    if answer.status_code not in (400, 401):
+        return False
+    return answer.status_code == 401 or b'"invalid_client"' in answer.content
 
 
 def _error_answer(body: Mapping[str, Any]) -> dict[str, Any]:

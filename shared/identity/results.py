@@ -17,12 +17,14 @@ class SignedIn:
         scopes: what the person granted, without OpenID Connect's own scopes.
         expires_at: when the access token expires.
         token_cache: MSAL's, serialized; a secret.
+        is_lasting: has it a refresh token? Without one the app can do nothing once the access token has expired.
     """
 
     person: Person
     scopes: tuple[str, ...]
     expires_at: datetime
     token_cache: str = field(repr=False)
+    is_lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,17 @@ class Acquired:
         """The error to raise when there is no access token."""
         verdict = self.verdict
         if verdict.outcome is Outcome.SIGN_IN_REQUIRED:
-            return SignInRequired(verdict.code, correlation_id=verdict.correlation_id, claims=verdict.claims)
+            return SignInRequired(
+                verdict.code,
+                correlation_id=verdict.correlation_id,
+                claims=verdict.claims,
+                diagnosis=verdict.diagnosis,
+            )
         if verdict.outcome is Outcome.MISCONFIGURED:
-            return Misconfigured(verdict.code, correlation_id=verdict.correlation_id)
+            return Misconfigured(verdict.code, correlation_id=verdict.correlation_id, diagnosis=verdict.diagnosis)
         if verdict.outcome is Outcome.UNREADABLE:
             return Unreadable(verdict.code)
-        return TryLater(verdict.code, retry_after=verdict.retry_after)
+        return TryLater(verdict.code, retry_after=verdict.retry_after, diagnosis=verdict.diagnosis)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.clients.answers import Throttled, Unavailable
-from shared.error_codes import code_of, explain_answer
+from shared.error_codes import code_of, diagnosis_of, explain_answer
 from shared.errors import Misconfigured, SignInFailed, TryLater
 from shared.identity.metadata import AuthorityRefused
+
+OPERATOR_MUST_HELP = (
+    "We are sorry: this app isn't set up well, and you can't help it. Whoever runs it has to, and finds out why in its "
+    "log. Nothing is lost."
+)
 
 
 def sign_in_refused(answer: Mapping[str, Any]) -> SignInFailed:
@@ -22,7 +27,11 @@ def sign_in_refused(answer: Mapping[str, Any]) -> SignInFailed:
     if not reference:
         found = re.search(r"Correlation ID: ([0-9a-fA-F-]{36})", str(answer.get("error_description", ""))[:4000])
         reference = found[1] if found else ""
-    return SignInFailed(f"{meaning.happened} {meaning.remedy}", code=code_of(answer), reference=reference)
+    words = {"code": code_of(answer), "reference": reference}
+    diagnosis = diagnosis_of(answer)
+    if meaning.fixer == "operator":
+        return SignInFailed(OPERATOR_MUST_HELP, status=500, diagnosis=diagnosis, **words)
+    return SignInFailed(f"{meaning.happened} {meaning.remedy}", diagnosis=diagnosis, **words)
 
 
 def tenant_unreachable(error: Throttled | Unavailable) -> SignInFailed:
@@ -34,7 +43,7 @@ def tenant_unreachable(error: Throttled | Unavailable) -> SignInFailed:
 def discovery_failed(error: Throttled | Unavailable) -> TryLater | Misconfigured:
     """The error for an authority whose discovery document can't be fetched: no sign-in can begin."""
     if isinstance(error, AuthorityRefused):
-        return Misconfigured(code_of(error.answer))
+        return Misconfigured(code_of(error.answer), diagnosis=diagnosis_of(error.answer))
     if isinstance(error, Throttled):
         return TryLater("throttled", retry_after=error.after)
     return TryLater(error.reason, retry_after=getattr(error, "after", None))

@@ -55,6 +55,11 @@ def stored_id_token(cache: SerializableTokenCache) -> str:
     return next((str(each["secret"]) for each in entries(cache, CredentialType.ID_TOKEN) if "secret" in each), "")
 
 
+def has_refresh_token(cache: SerializableTokenCache) -> bool:
+    """Is there anything to redeem?"""
+    return bool(entries(cache, CredentialType.REFRESH_TOKEN))
+
+
 def home_account_id(cache: SerializableTokenCache) -> str:
     """The home account id of the first account; "" when there is none."""
     return next((str(each["home_account_id"]) for each in entries(cache, CredentialType.ACCOUNT)), "")

@@ -3,6 +3,9 @@
 MSAL validates no id token, so this module does: the signature by the authority's keys, the issuer (for many tenants it
 is a template), the audience and the times. Sources: OpenID Connect Core 1.0, 2 and 3.1.3.7; RFC 9068, 4; "Access tokens
 in the Microsoft identity platform: validate tokens".
+
+Accepted are RS256, which every provider has (OpenID Connect Core 1.0, 15.1), PS256, ES256, ES384 and EdDSA with
+Ed25519 (RFC 7518, 3.1; RFC 8037, 3.1). Refused are HS256, whose key the client knows too, and `none`.
 """
 
 import threading
@@ -14,14 +17,21 @@ from urllib.parse import urlsplit
 import jwt
 from jwt.exceptions import PyJWTError
 
-from shared.clients.answers import Unavailable, json_object
+from shared.clients.answers import HttpAnswer, Unavailable, json_object
 from shared.identity.metadata import Metadata
 
 _SKEW_SECONDS = 120
 _KEYS_SECONDS = 24 * 3600.0
 _STALE_KEYS_SECONDS = 24 * 3600.0  # longer than _KEYS_SECONDS, while the authority is down
 _NEW_KEYS_AT_MOST_EVERY = 60.0
-_ALGORITHMS = ["RS256", "PS256", "ES256"]
+# By algorithm, the type and the curve of its keys (RFC 7518, 6; RFC 8037, 2).
+_ALGORITHMS: Mapping[str, tuple[str, str | None]] = {
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
 _SHORTEST_RSA_KEY = 2048  # bits: RFC 7518, 3.3
 _LONGEST_TOKEN = 16 * 1024
 _LONGEST_SUBJECT = 255  # OpenID Connect Core 1.0, 2
@@ -36,8 +46,9 @@ _SIGNATURE_ONLY: Any = {
     "verify_sub": False,
 }
 
-# A key, and the issuer that it signs for: Entra's addition to RFC 7517. Like the authority's issuer, it is a template.
-_Key = tuple[jwt.PyJWK, str]
+# A published key (RFC 7517, 4), and the key for one algorithm. Its `issuer` is Entra's addition: the issuer that it
+# signs for, a template like the authority's own.
+_Published = Mapping[str, Any]
 
 
 class TokenRefused(Exception):
@@ -57,20 +68,26 @@ class Verifier:
     """Verifies tokens of one authority.
 
     Args:
-        discovery_url: the address of the authority's OpenID configuration.
+        document: returns the discovery document of the authority whose tokens are accepted.
         tenants: has the authority tenants? Then a token's issuer must be the one of its `tid`.
         now: POSIX seconds.
     """
 
     def __init__(
-        self, metadata: Metadata, discovery_url: str, *, tenants: bool = True, now: Callable[[], float] = time.time
+        self,
+        metadata: Metadata,
+        document: Callable[[], Mapping[str, Any]],
+        *,
+        tenants: bool = True,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._metadata = metadata
-        self._discovery_url = discovery_url
+        self._document = document
         self._tenants = tenants
         self._now = now
         self._lock = threading.Lock()
-        self._parsed: tuple[object, dict[str, _Key]] = (None, {})
+        self._parsed: tuple[object, list[_Published]] = (None, [])
+        self._keys: dict[tuple[int, str], jwt.PyJWK] = {}
 
     def verify_access_token(self, token: str, *, audience: Sequence[str], version: str = "") -> dict[str, Any]:
         """Returns the claims of a bearer token that the authority signed, for one of `audience`, and that is valid now.
@@ -111,11 +128,12 @@ class Verifier:
 
     def _read(self, token: str, *, types: Sequence[str]) -> tuple[dict[str, Any], str]:
         """The claims of a token of one of these types, signed, in time and about somebody; and its key's issuer."""
-        key, key_issuer = self._find_key(_key_id(token, types))
+        algorithm, kid = _named_key(token, types)
+        key, key_issuer = self._find_key(algorithm, kid)
         if key.key_type == "RSA" and key.key.key_size < _SHORTEST_RSA_KEY:
             raise TokenRefused("weak_key")
         try:
-            claims: dict[str, Any] = jwt.decode(token, key, algorithms=_ALGORITHMS, options=_SIGNATURE_ONLY)
+            claims: dict[str, Any] = jwt.decode(token, key, algorithms=[algorithm], options=_SIGNATURE_ONLY)
         except PyJWTError as error:
             raise TokenRefused("signature") from error
         self._check_times(claims)
@@ -136,38 +154,57 @@ class Verifier:
     def _check_issuer(self, claims: Mapping[str, Any], key_issuer: str) -> None:
         """Raises TokenRefused unless the authority is the issuer, for the token's own tenant and with a key of its."""
         tenant_id = str(claims.get("tid", ""))
-        issuer = str(json_object(self._metadata.get(self._discovery_url)).get("issuer", ""))
+        issuer = str(self._document().get("issuer", ""))
         issuer, key_issuer = (each.replace("{tenantid}", tenant_id) for each in (issuer, key_issuer))
         if claims.get("iss") != issuer or key_issuer not in ("", issuer):
             raise TokenRefused("issuer")
         if self._tenants and (not tenant_id or tenant_id not in urlsplit(issuer).path.split("/")):
             raise TokenRefused("issuer")
 
-    def _find_key(self, kid: str) -> _Key:
-        """The authority's key of this id. One that is not known yet is looked for in a fresh document.
+    def _find_key(self, algorithm: str, kid: str | None) -> tuple[jwt.PyJWK, str]:
+        """The authority's key of this id, for this algorithm, and the issuer that it signs for.
 
-        Who presents a known key never waits for that: the keys are served for a day longer than they should, while
-        there are no newer ones.
+        One that is not known is looked for again at once, as the authority may have changed its keys; but at most once
+        a minute, as anybody can make up an id. Who presents a known key never waits for that: the keys are served for
+        a day longer than they should, while there are no newer ones.
         """
-        known = self._read_keys(max_age=_KEYS_SECONDS, stale=_STALE_KEYS_SECONDS).get(kid)
-        key = known or self._read_keys(max_age=_NEW_KEYS_AT_MOST_EVERY, stale=0).get(kid)
-        if key is None:
-            raise TokenRefused("unknown_key")
-        return key
-
-    def _read_keys(self, *, max_age: float, stale: float) -> dict[str, _Key]:
-        url = str(json_object(self._metadata.get(self._discovery_url)).get("jwks_uri", ""))
+        url = str(self._document().get("jwks_uri", ""))
         if not url:
             raise Unavailable("unparsable")
-        answer = self._metadata.get(url, max_age=max_age, stale=stale)
+        began = self._metadata.clock()
+        answer = self._metadata.get(url, max_age=_KEYS_SECONDS, stale=_STALE_KEYS_SECONDS)
+        found = self._match(answer, algorithm, kid)
+        if found is None:
+            answer = self._metadata.look_again(url, since=began, every=_NEW_KEYS_AT_MOST_EVERY)
+            found = self._match(answer, algorithm, kid)
+        if found is None:
+            raise TokenRefused("unknown_key")
+        return found
+
+    def _match(self, answer: HttpAnswer, algorithm: str, kid: str | None) -> tuple[jwt.PyJWK, str] | None:
+        """The key in this document. A token that names no key needs a single one that fits (OpenID Connect Core 1.0,
+        10.1)."""
         with self._lock:
             if self._parsed[0] is not answer:
-                self._parsed = (answer, _parsed_keys(json_object(answer)))
-            return self._parsed[1]
+                self._parsed, self._keys = (answer, _published(json_object(answer))), {}
+            fitting = [
+                (number, each)
+                for number, each in enumerate(self._parsed[1])
+                if _fits(each, algorithm) and (kid is None or str(each.get("kid")) == kid)
+            ]
+            if not fitting or (kid is None and len(fitting) > 1):
+                return None
+            number, published = fitting[0]
+            try:
+                key = self._keys.get((number, algorithm)) or jwt.PyJWK(dict(published), algorithm)
+            except PyJWTError:
+                return None
+            self._keys[number, algorithm] = key
+            return key, str(published.get("issuer", ""))
 
 
-def _key_id(token: str, types: Sequence[str]) -> str:
-    """The id of the key that the token's header names.
+def _named_key(token: str, types: Sequence[str]) -> tuple[str, str | None]:
+    """The algorithm and the id of the key that the token's header names; the id may be missing (RFC 7515, 4.1.4).
 
     Raises:
         TokenRefused: the token is no JWS, or another kind of token (`typ`, a media type: RFC 7515, 4.1.9).
@@ -178,11 +215,20 @@ def _key_id(token: str, types: Sequence[str]) -> str:
         header = jwt.get_unverified_header(token)
     except PyJWTError as error:
         raise TokenRefused("malformed") from error
-    if header.get("alg") not in _ALGORITHMS:
+    algorithm, kid = str(header.get("alg")), header.get("kid")
+    if algorithm not in _ALGORITHMS:
         raise TokenRefused("algorithm")
     if str(header.get("typ", "JWT")).lower().removeprefix("application/") not in types:
         raise TokenRefused("type")
-    return str(header.get("kid"))
+    return algorithm, None if kid is None else str(kid)
+
+
+def _fits(published: _Published, algorithm: str) -> bool:
+    """Is this a key for this algorithm?"""
+    kty, curve = _ALGORITHMS[algorithm]
+    return (
+        published.get("kty") == kty and published.get("crv") == curve and published.get("alg", algorithm) == algorithm
+    )
 
 
 def _audiences(claims: Mapping[str, Any]) -> list[Any]:
@@ -191,14 +237,9 @@ def _audiences(claims: Mapping[str, Any]) -> list[Any]:
     return given if isinstance(given, list) else [given]
 
 
-def _parsed_keys(document: Mapping[str, Any]) -> dict[str, _Key]:
-    """Signing keys by id (RFC 7517, 5), without those of a kind that PyJWT doesn't know."""
-    keys = {}
-    for each in document.get("keys", []):
-        if not isinstance(each, dict) or each.get("use", "sig") != "sig" or "kid" not in each:
-            continue
-        try:
-            keys[str(each["kid"])] = (jwt.PyJWK(each), str(each.get("issuer", "")))
-        except PyJWTError:
-            continue
-    return keys
+def _published(document: Mapping[str, Any]) -> list[_Published]:
+    """The signing keys of a key set (RFC 7517, 5)."""
+    keys = document.get("keys")
+    if not isinstance(keys, list):
+        return []
+    return [each for each in keys if isinstance(each, dict) and each.get("use", "sig") == "sig"]

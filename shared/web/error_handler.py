@@ -12,7 +12,6 @@ from typing import Any
 import azure.functions as func
 
 from shared import telemetry
-from shared.accounts import Outcome
 from shared.error_codes import explain
 from shared.errors import (
     BearerRefused,
@@ -28,6 +27,7 @@ from shared.errors import (
     UnderstudyError,
     Unreadable,
 )
+from shared.identity.sign_in_errors import OPERATOR_MUST_HELP
 from shared.identity.sign_in_link import sealed_challenge, sign_in_path
 from shared.services import services
 from shared.session import Cookie
@@ -37,7 +37,7 @@ from shared.web.limits import refuse_oversized
 from shared.web.requests import cookies_of, path_of, wants_html
 
 _TRY_AGAIN_SECONDS = 30
-_LONGEST_CAUSE = 200
+_LONGEST_CAUSE = 400
 _CAN_COME_BACK = re.compile(r"/[a-z]+(/[a-z]+)*")
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,8 @@ def answer_error(
     refusal = refusal_of(error)
     reference = refusal.reference or secrets.token_hex(6)
     log = logger.error if refusal.status >= 500 else logger.info
-    cause = "" if error is refusal else f": {' '.join(str(error).split())[:_LONGEST_CAUSE]}"
+    said = getattr(error, "diagnosis", "") if error is refusal else str(error)
+    cause = f": {' '.join(said.split())[:_LONGEST_CAUSE]}" if said else ""
     log(
         "%s %s refused: %s %s%s (reference %s)",
         req.method,
@@ -159,8 +160,7 @@ def _sign_in_required(error: SignInRequired) -> RequestRefused:
 
 
 def _misconfigured(error: Misconfigured) -> RequestRefused:
-    meaning = explain(error.code, outcome=Outcome.MISCONFIGURED)
-    return _Failed(f"{meaning.happened} {meaning.remedy}", code="misconfigured", reference=error.correlation_id)
+    return _Failed(OPERATOR_MUST_HELP, code="misconfigured", reference=error.correlation_id)
 
 
 def _graph_failed(error: GraphError) -> RequestRefused:

@@ -62,6 +62,16 @@ _NO_FLOW = Advice(
     "Start again",
     "/signin",
 )
+_NOTHING_LASTING = Advice(
+    "This app got no lasting permission",
+    "You signed in, but without the permission to work for you while you are away. Nothing was stored.",
+    (
+        "If you were asked about access while you are away, and said no, sign in again and agree.",
+        "If you were not asked, this app is not set up well. We are sorry: tell whoever runs it.",
+    ),
+    "Sign in and agree",
+    "/signin?prompt=consent",
+)
 _EXPIRED = Advice(
     "This sign-in has expired",
     "It took too long, or its link was used already.",
@@ -120,6 +130,7 @@ PAGES: Mapping[str, Advice] = {
     "unknown_flow": _NO_FLOW,
     "mismatch": _NO_FLOW,
     "empty_answer": _NO_FLOW,
+    "no_refresh_token": _NOTHING_LASTING,
     "identity_provider": _UNREACHABLE,
     "not_signed_in": _NOT_SIGNED_IN,
     "not_an_operator": _NOT_OPERATOR,

@@ -108,7 +108,7 @@ def test_a_service_that_hangs_is_not_waited_for(app: RunningApp, sample_tenant: 
     """Requests at the same time share one check, so that no threads pile up."""
     parts = app.services
     parts.readiness = Readiness(
-        parts.settings, parts.store, parts.http, parts.identity.discovery_url, now=app.clock, seconds=0.3
+        parts.settings, parts.store, parts.http, parts.identity.authority.discovery_url, now=app.clock, seconds=0.3
     )
     sample_tenant.add_fault("discovery", "hang")
     began = time.monotonic()

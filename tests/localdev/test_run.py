@@ -181,6 +181,7 @@ def test_filled_settings_replace_the_sample_tenant(tmp_path: Path) -> None:
     """With a real client and authority no sample tenant is started; remaining placeholders are not passed on."""
     example = json.loads((ROOT / "local.settings.json.example").read_text("utf-8"))
     example["Values"] |= {"CLIENT_ID": "11111111-2222-3333-4444-555555555555", "AUTHORITY": "https://login.example/t"}
+    example["Values"]["CLIENT_SECRET"] = "s"
     (tmp_path / "local.settings.json").write_text(json.dumps(example))
     made = plan.make(arguments(), project=tmp_path)
     assert made.real is not None
@@ -192,11 +193,24 @@ def test_filled_settings_replace_the_sample_tenant(tmp_path: Path) -> None:
 
 def test_real_storage_account_replaces_azurite(tmp_path: Path) -> None:
     """With the developer's own connection string, only the app's port is needed."""
-    values = {"CLIENT_ID": "id", "OIDC_AUTHORITY": "https://login.example", "AzureWebJobsStorage": "AccountName=a"}
+    values = {"CLIENT_ID": "id", "CLIENT_SECRET": "s", "OIDC_AUTHORITY": "https://login.example"}
+    values["AzureWebJobsStorage"] = "AccountName=a"
     (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}))
     made = plan.make(arguments(), project=tmp_path)
     assert not made.local_storage
     assert list(made.wanted_ports().values()) == [made.app_port]
+
+
+def test_settings_that_the_app_would_refuse_are_one_line(tmp_path: Path) -> None:
+    """Nothing is started: the app would repeat the error with every request and every tick."""
+    values = {"CLIENT_ID": "id", "OIDC_AUTHORITY": "http://login.example", "SWEEP_EVERY": "often"}
+    (tmp_path / "local.settings.json").write_text(json.dumps({"Values": values}))
+    with pytest.raises(CannotStartError) as refused:
+        plan.make(arguments(), project=tmp_path)
+    line = str(refused.value)
+    assert "\n" not in line
+    for name in ("OIDC_AUTHORITY", "SWEEP_EVERY", "CLIENT_SECRET"):
+        assert name in line
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"Values": 1}'])

@@ -123,7 +123,7 @@ def main() -> None:
 def run(tenant: SampleTenant, redemptions: int, chance: random.Random) -> dict[str, Any]:
     """Sweeps until so many refresh tokens were redeemed."""
     tenant.reset()
-    tenant.change_settings(access_token_lifetime=200, rotation="strict")
+    tenant.change_settings(access_token_lifetime=50, rotation="strict")
     clock = Clock()
     storage = BadStorage(MemoryAccountStore(), chance, clock)
     hosts = [_host(tenant, cast("AccountStore", storage), clock) for _ in range(2)]

@@ -55,7 +55,10 @@ class Authority(ThreadingHTTPServer):
         content = {"iss": f"{self.url}/{tenant}", "aud": "api", "sub": "somebody", "tid": tenant}
         content |= {"nbf": now, "exp": now + 60} | claims
         given = {name: value for name, value in content.items() if value is not None}
-        return jwt.encode(given, self.private[kid], algorithm="RS256", headers={"kid": kid} | (header or {}))
+        fields = {"kid": kid} | (header or {})
+        if fields["kid"] is None:
+            del fields["kid"]
+        return jwt.encode(given, self.private[kid], algorithm="RS256", headers=fields)
 
     def hold(self, path: str) -> None:
         """Holds back every answer at this path, until `release`."""

@@ -11,7 +11,7 @@ import pytest
 
 from desktop.failures import Failed
 from shared.accounts import Outcome
-from shared.error_codes import ERROR_CODES, EntraError, Page, explain, explain_answer
+from shared.error_codes import ERROR_CODES, EntraError, Page, diagnosis_of, explain, explain_answer
 from shared.errors import SignInFailed
 from shared.identity.classification import classify
 from shared.identity.sign_in_errors import sign_in_refused
@@ -250,7 +250,7 @@ def test_a_number_that_once_stood_before_others_leaves_the_outcome_to_the_oauth_
 def test_a_person_is_not_asked_to_sign_in_for_the_operators_fault(
     start_app: Callable[..., RunningApp], number: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The page says who can fix it, the sweep stops, the number is in the log, and nobody is set aside."""
+    """The page apologises, the log says what to do, the sweep stops, and nobody is set aside."""
     app = start_app()
     browser = app.browser()
     browser.sign_in(BEN)
@@ -259,13 +259,16 @@ def test_a_person_is_not_asked_to_sign_in_for_the_operators_fault(
     assert answer.status_code == 500
     code = "invalid_client" if number == UNKNOWN_NUMBER else str(number)
     words = explain(code)
-    assert answer.json()["detail"] == f"{words.happened} {words.remedy}"
-    assert "Sign in again" not in answer.json()["detail"]
+    assert "We are sorry" in answer.json()["detail"]
+    assert words.remedy not in answer.json()["detail"]
+    (line,) = [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+    assert f"{words.happened} {words.remedy}" in line
     app.clock.move(minutes=6)
     record = app.sweep()
     assert record is not None
     assert (record.counts, record.stopped) == ({"misconfigured": 1}, f"misconfigured {code}")
     assert str(number) in caplog.text
+    assert words.remedy in caplog.records[-1].getMessage()
     assert [each.failure for each in app.accounts()] == [None]
 
 
@@ -309,3 +312,13 @@ def test_an_administrators_consent_is_asked_for_alike_on_the_api_and_on_pages(
     advice = advice_for(SignInFailed("", code=str(number)))
     assert advice.title == "An administrator must agree first"
     assert sign_in_path(code=str(number)) == "/signin"
+
+
+def test_what_the_provider_said_is_told_without_secrets() -> None:
+    """One short line of plain characters; addresses and whatever is as long as a token are left out."""
+    said = f"No such grant\r\nfor ada@contoso.example: {'a1B2' * 15} \u202e{'word ' * 100}"
+    told = diagnosis_of({"error": "invalid_grant", "error_description": said})
+    assert told.startswith("invalid_grant: No such grant for [left out] [left out] ?word")
+    assert len(told) <= 200
+    assert "set CLIENT_SECRET" not in told
+    assert "CLIENT_SECRET" in diagnosis_of({"error": "invalid_client"})

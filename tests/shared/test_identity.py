@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, Outcome
+from shared.clients.answers import HttpAnswer
+from shared.clients.http import HttpClient
 from shared.errors import Misconfigured, SettingsError
 from shared.identity import Acquired
 from shared.identity.msal_http_client import TokenRequestHeld
@@ -83,7 +86,7 @@ def test_a_token_that_came_without_scopes_is_found_in_the_cache(
     make_services: MakeServices, sample_tenant: SampleTenant
 ) -> None:
     """A refresh that named no scopes leaves a token that the next acquisition uses."""
-    sample_tenant.change_settings(access_token_lifetime=200)
+    sample_tenant.change_settings(access_token_lifetime=50)
     app = make_services(AUTHORITY="", OIDC_AUTHORITY=sample_tenant.oidc_authority)
     account = sign_in(app)
     sample_tenant.change_settings(access_token_lifetime=3600)
@@ -138,6 +141,14 @@ def test_unknown_tenant_is_misconfigured(make_services: MakeServices, sample_ten
     """The error has the number of discovery's refusal."""
     app = make_services(AUTHORITY=sample_tenant.authority_of("nowhere.example"))
     with pytest.raises(Misconfigured, match="90002"):
+        app.identity.begin_sign_in()
+
+
+def test_another_issuer_on_the_same_host_is_refused(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
+    """OpenID Connect Discovery 1.0, 4.3. MSAL accepts any issuer on the host (`has_valid_issuer`)."""
+    other = sample_tenant.authority_of("common") + "/v2.0"  # whose document names a template
+    app = make_services(AUTHORITY="", OIDC_AUTHORITY=other)
+    with pytest.raises(Misconfigured, match="invalid_issuer"):
         app.identity.begin_sign_in()
 
 
@@ -203,3 +214,45 @@ def test_person_without_anything_to_redeem_must_sign_in(make_services: MakeServi
     account = sign_in(app)
     empty = replace(account, sealed_cache=app.settings.key_ring.seal_cache("{}", account.account_id))
     assert acquire(app, empty).verdict.outcome is Outcome.SIGN_IN_REQUIRED
+
+
+class RefusingClient(HttpClient):
+    """The app's HTTP client, and an OpenID provider that takes the client's secret in one way only.
+
+    Attributes:
+        ways: in which it was presented, one per token request.
+    """
+
+    def __init__(self, refused: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.ways: list[str] = []
+        self._refused = refused
+
+    def request(self, method: str, url: str, **options: Any) -> HttpAnswer:
+        """See HttpClient."""
+        if method == "POST":
+            way = "basic" if "Authorization" in options["headers"] else "post"
+            self.ways.append(way)
+            if way == self._refused:
+                return HttpAnswer(401, {}, b'{"error": "invalid_client"}')
+        return super().request(method, url, **options)
+
+
+@pytest.mark.parametrize(("refused", "ways"), [("basic", ["basic", "post", "post"]), ("post", ["basic", "basic"])])
+def test_the_secret_is_presented_as_the_provider_accepts_it(
+    make_services: MakeServices, sample_tenant: SampleTenant, refused: str, ways: list[str]
+) -> None:
+    """Both ways are offered, one is accepted, and the app keeps to it. Nothing was redeemed by the refused request."""
+    client = RefusingClient(refused, ca_bundle=str(sample_tenant.ca_bundle))
+    app = make_services(AUTHORITY="", OIDC_AUTHORITY=sample_tenant.oidc_authority, http=client)
+    assert acquire(app, sign_in(app)).verdict.outcome is Outcome.FRESH
+    assert client.ways == ways
+
+
+def test_a_way_that_is_set_is_the_only_one(make_services: MakeServices, sample_tenant: SampleTenant) -> None:
+    """CLIENT_AUTHENTICATION spares the provider a request that it would refuse."""
+    client = RefusingClient("basic", ca_bundle=str(sample_tenant.ca_bundle))
+    plain = {"AUTHORITY": "", "OIDC_AUTHORITY": sample_tenant.oidc_authority}
+    app = make_services(**plain, CLIENT_AUTHENTICATION="client_secret_post", http=client)
+    sign_in(app)
+    assert client.ways == ["post"]

@@ -174,3 +174,44 @@ def test_no_secret_shows_in_a_representation() -> None:
     text = repr(load(GOOD))
     assert GOOD["CLIENT_SECRET"] not in text
     assert GOOD["ENCRYPTION_KEYS"].split(":")[1] not in text
+
+
+PLAIN = {"AUTHORITY": "", "OIDC_AUTHORITY": "https://login.example"}
+
+
+def test_an_openid_provider_needs_no_path_and_no_graph() -> None:
+    """The form of Google's, Auth0's and Okta's issuers. Their tokens are not for Microsoft Graph, unless it is set."""
+    settings = load(GOOD | PLAIN | {"SCOPES": "openid profile offline_access"})
+    assert (settings.oidc_authority, settings.scopes, settings.graph_url) == ("https://login.example", (), "")
+    assert load(GOOD | {"OIDC_AUTHORITY": "https://login.example/"} | {"AUTHORITY": ""}).oidc_authority == (
+        "https://login.example"
+    )
+    assert load(GOOD | PLAIN | {"GRAPH_URL": "https://graph.example"}).graph_url == "https://graph.example"
+
+
+@pytest.mark.parametrize("host", ["login.microsoftonline.com", "contoso.ciamlogin.com", "contoso.b2clogin.com"])
+def test_microsofts_own_providers_keep_microsoft_graph(host: str) -> None:
+    """Deployments that use them as OIDC_AUTHORITY keep working."""
+    settings = load(GOOD | {"AUTHORITY": "", "OIDC_AUTHORITY": f"https://{host}/t/v2.0"})
+    assert settings.graph_url == "https://graph.microsoft.com"
+
+
+def test_graph_can_be_left_out() -> None:
+    """By a word, as an empty setting means the default."""
+    assert load(GOOD | {"GRAPH_URL": "none"}).graph_url == ""
+
+
+def test_entra_needs_a_permission() -> None:
+    """OpenID Connect's own scopes belong to no resource."""
+    with pytest.raises(SettingsError, match="SCOPES: name at least one permission"):
+        load(GOOD | {"SCOPES": "openid email offline_access"})
+
+
+@pytest.mark.parametrize(
+    ("rotation", "strict", "repeats"),
+    [("", True, False), ("strict", True, False), ("grace", True, True), ("reusable", False, True)],
+)
+def test_a_grace_period_allows_a_second_try_and_nothing_else(rotation: str, strict: bool, repeats: bool) -> None:
+    """Leases are held as with strict rotation."""
+    settings = load(GOOD | PLAIN | {"REFRESH_TOKEN_ROTATION": rotation})
+    assert (settings.strict_rotation, settings.repeats_refreshes) == (strict, repeats)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jwt.warnings import InsecureKeyLengthWarning
 
-from shared.clients.answers import Unavailable
+from shared.clients.answers import Unavailable, json_object
 from shared.clients.http import HttpClient
 from shared.identity.metadata import Metadata
 from shared.identity.verification import TokenRefused, Verifier
@@ -40,7 +40,8 @@ def clock() -> Monotonic:
 def verifier(authority: Authority, clock: Monotonic) -> Iterator[Verifier]:
     """The verifier of this authority's tokens."""
     http = HttpClient(longest_seconds=60)
-    yield Verifier(Metadata(http, clock=clock), f"{authority.url}/discovery")
+    metadata = Metadata(http, clock=clock)
+    yield Verifier(metadata, lambda: json_object(metadata.get(f"{authority.url}/discovery")))
     http.close()
 
 
@@ -80,6 +81,34 @@ def test_a_new_key_is_found_and_strangers_cost_one_request_a_minute(
     clock.seconds += 61
     assert {reason(verifier, stranger) for _ in range(20)} == {"unknown_key"}
     assert authority.fetched["/keys"] == 3
+
+
+def test_a_key_that_was_changed_a_moment_ago_is_found(
+    authority: Authority, verifier: Verifier, clock: Monotonic
+) -> None:
+    """The keys are fresh, and are fetched once more; the next unknown key has to wait a minute."""
+    verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
+    clock.seconds += 6
+    authority.add_key("k2")
+    assert verifier.verify_access_token(authority.token("k2"), audience=AUDIENCE)["tid"] == "t1"
+    clock.seconds += 59
+    authority.add_key("k3")
+    assert reason(verifier, authority.token("k3")) == "unknown_key"
+    clock.seconds += 1
+    assert verifier.verify_access_token(authority.token("k3"), audience=AUDIENCE)["tid"] == "t1"
+    assert authority.fetched["/keys"] == 3
+
+
+def test_a_token_that_names_no_key_needs_a_single_one(
+    authority: Authority, verifier: Verifier, clock: Monotonic
+) -> None:
+    """OpenID Connect Core 1.0, 10.1. With two that fit, nobody guesses."""
+    nameless = authority.token("k1", header={"kid": None})
+    assert verifier.verify_access_token(nameless, audience=AUDIENCE)["tid"] == "t1"
+    clock.seconds += 1
+    authority.add_key("k2")
+    verifier.verify_access_token(authority.token("k2"), audience=AUDIENCE)  # which fetches both
+    assert reason(verifier, nameless) == "unknown_key"
 
 
 def test_keys_are_renewed_after_a_day(authority: Authority, verifier: Verifier, clock: Monotonic) -> None:
