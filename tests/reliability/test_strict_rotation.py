@@ -141,6 +141,7 @@ def test_a_claims_challenge_in_a_task_is_met_under_the_lease(
 def test_tasks_that_are_left_behind_keep_their_lease(app: Services, sample_tenant: SampleTenant, clock: Clock) -> None:
     """The sweep went on without them, and the person comes by; then Graph challenges their token, and they redeem."""
     (ben,) = enrol(app, sample_tenant, ("ben",))
+    sample_tenant.change_settings(access_token_lifetime=200)
     sample_tenant.add_fault("graph", "challenge", times=1)
     clock.move(minutes=6)
     go_on = threading.Event()
@@ -153,6 +154,7 @@ def test_tasks_that_are_left_behind_keep_their_lease(app: Services, sample_tenan
     assert record
     assert record.counts == {"task_failed": 1}
     assert app.access.acquire_token(known(app, ben))
+    sample_tenant.change_settings(access_token_lifetime=50)
     go_on.set()
     app.workers.shutdown()
     app.unsaved_tokens.close()
