@@ -97,16 +97,16 @@ class BearerTokens:
     def _check_delegated(self, claims: Mapping[str, Any], scope: str) -> None:
         """Raises TokenRefused unless the token lets a person of an admitted tenant use `scope`.
 
-        A token that says so (`idtyp`) is an app's own, whatever else it carries. One without delegated scopes is an
-        app's own, an ID token, or a person's with too little. ID tokens name no client (`azp`); in an app's own token
-        the subject is the app's object in the directory.
+        A token whose `idtyp` is another than "user" is an app's own, whatever else it carries. One without delegated
+        scopes is an app's own, an ID token, or a person's with too little. ID tokens name no client (`azp`); in an
+        app's own token the subject is the app's object in the directory.
         """
         tenant = str(claims.get("tid", ""))
         if not tenant or not claims.get("oid"):
             raise TokenRefused("claims")
         if not self._settings.admits(tenant):
             raise TokenRefused("tenant")
-        if claims.get("idtyp") == "app":
+        if claims.get("idtyp", "user") != "user":  # "user" with the optional claim's `include_user_token`
             raise TokenRefused("app_only")
         scopes = claims.get("scp")
         if not scopes:

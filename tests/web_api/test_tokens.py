@@ -113,6 +113,8 @@ EVIL = [
     (about_its_own_app, 403, "token_app_only"),
     (changed(scp=None, idtyp="app"), 403, "token_app_only"),
     (changed(idtyp="app"), 403, "token_app_only"),
+    (changed(idtyp="App"), 403, "token_app_only"),
+    (changed(idtyp=["app"]), 403, "token_app_only"),
     (id_token, 401, "token_id_token"),
     (changed(oid=None), 401, "token_claims"),
     (changed(sub=None), 401, "token_claims"),
