@@ -13,11 +13,11 @@ from bench.people import Caches
 from bench.rig import Rig, start_rig
 from localdev.progress import Progress
 from localdev.tenant.certificates import ClientCertificate
+from shared.background.first_edition import AnyTask
 from shared.services import Services
 from shared.sweep_queue import due_slots
+from tasks import TASKS
 from timer_worker.sweep import Sweep
-from timer_worker.task import Task
-from timer_worker.tasks import TASKS
 
 LATENCY = 0.1
 
@@ -137,7 +137,7 @@ class _Measured:
         ]
 
 
-def sweep_once(rig: Rig, services: Services, *, latency: float, tasks: Sequence[Task] = ()) -> Swept:
+def sweep_once(rig: Rig, services: Services, *, latency: float, tasks: Sequence[AnyTask] = ()) -> Swept:
     """Makes everybody due and runs one sweep. Raises RuntimeError when a person got no fresh token."""
     rig.make_everybody_due()
     rig.far_end.reset(latency=latency)

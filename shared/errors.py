@@ -15,6 +15,7 @@ UnderstudyError                 never raised itself
 │   ├── Unreadable              the person's token cache can't be opened or parsed
 │   └── TryLater                the tenant throttles or fails; nothing is wrong with the person
 ├── GraphError                  Microsoft Graph answered with an error, or not at all
+│   └── DeltaExpired            a delta link is too old: the next query begins anew
 └── RequestRefused              never raised itself: what is wrong with one HTTP request
     ├── BadRequest              400
     ├── NotSignedIn             401
@@ -25,8 +26,7 @@ UnderstudyError                 never raised itself
 
 Outside this tree are Throttled and Unavailable (clients/http.py): every client translates them. They also travel
 through MSAL, as TokenRequestHeld does (identity/msal_http_client.py), which never leaves shared/identity. TokenRefused
-(identity/verification.py) becomes a SignInFailed or a BearerRefused. LeaseOver (timer_worker/turn.py) becomes a failed
-task.
+(identity/verification.py) becomes a SignInFailed or a BearerRefused.
 
 `except Exception` stands in these files: around one person's token and one account's row (timer_worker/slot_run.py),
 one slot (timer_worker/sweep.py), one task (timer_worker/turn.py), one row of a batch (store/tables/batches.py), one
@@ -200,6 +200,10 @@ class GraphError(UnderstudyError):
         self.claims = claims
         self.retry_after = retry_after
         self.request_id = request_id
+
+
+class DeltaExpired(GraphError):
+    """A delta link is too old (410, "Use delta query to track changes": synchronization reset). It was dropped."""
 
 
 class RequestRefused(UnderstudyError):

@@ -4,7 +4,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -14,6 +14,8 @@ from azure.data.tables import TableServiceClient
 
 from shared import log_redaction
 from shared.accounts.lifecycle import Lifecycle
+from shared.background import checks, first_edition
+from shared.background.planner import Planner
 from shared.clients.graph import Graph
 from shared.clients.http import HttpClient
 from shared.clients.queues import Queues
@@ -29,6 +31,7 @@ from shared.monitoring.readiness import Readiness, closed_to_operators, thread_s
 from shared.session import Sessions, UsedFlows
 from shared.settings import Settings, from_environment
 from shared.store import AccountStore, TableAccountStore
+from tasks import TASKS
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class Services:
     """The app's parts, each made when it is first asked for, unless it was given.
 
     Attributes:
+        tasks: the background work that is done in people's names.
         now: the time.
         lease_clock: the time by which leases and claims are written and judged; the storage service's, if none is
             given.
@@ -49,6 +53,7 @@ class Services:
         self,
         settings: Settings,
         *,
+        tasks: Iterable[first_edition.AnyTask] = TASKS,
         now: Callable[[], datetime] = utc_now,
         lease_clock: LeaseClock | None = None,
         wait: Callable[[float], None] = time.sleep,
@@ -59,6 +64,7 @@ class Services:
         used_flows: UsedFlows | None = None,
     ) -> None:
         self.settings = settings
+        self.tasks = first_edition.adapted(tasks)
         self.now = now
         self.storage_clock = StorageClock()
         self.lease_clock = lease_clock or self.storage_clock
@@ -114,6 +120,15 @@ class Services:
         return Lifecycle(self.settings.sweep_every, self.settings.absent_after, self.settings.retention)
 
     @cached_property
+    def planner(self) -> Planner:
+        """Which tasks run for a person, and when."""
+        return self.planner_of(self.tasks)
+
+    def planner_of(self, tasks: Iterable[first_edition.AnyTask]) -> Planner:
+        """A planner of these tasks."""
+        return Planner(first_edition.adapted(tasks), self.lifecycle, self.settings.time_zone)
+
+    @cached_property
     def sessions(self) -> Sessions:
         """Cookies."""
         return Sessions(self.settings, now=self.now)
@@ -146,7 +161,13 @@ class Services:
     @cached_property
     def enrolment(self) -> Enrolment:
         """Accounts of people who sign in."""
-        return Enrolment(self.store, self.settings.key_ring, self.lifecycle, now=self.now)
+        return Enrolment(
+            self.store,
+            self.settings.key_ring,
+            self.lifecycle,
+            now=self.now,
+            plan=lambda each: self.planner.plan(each, self.now()),
+        )
 
     @cached_property
     def readiness(self) -> Readiness:
@@ -175,9 +196,12 @@ class Services:
 
 @functools.cache
 def services() -> Services:
-    """The process's parts, by its environment. No secret of theirs reaches a log from now on. Raises
-    SettingsError."""
-    settings = from_environment()
+    """The process's parts, by its environment. No secret of theirs reaches a log from now on. Raises SettingsError,
+    which says what is wrong with the tasks as well."""
+    tasks = first_edition.adapted(TASKS)
+    settings = from_environment(
+        of_tasks=[name for task in tasks for name in task.settings], problems=checks.problems(tasks)
+    )
     log_redaction.install(settings)
     if shortage := thread_shortage(settings):
         logger.warning(shortage)

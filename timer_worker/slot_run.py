@@ -5,19 +5,19 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from shared import telemetry
 from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict, is_owned
+from shared.background import Task
 from shared.errors import Conflict, StoreError
 from timer_worker import notifications
 from timer_worker.batch import LONGEST_SECONDS, Batch
 from timer_worker.progress import Progress
 from timer_worker.saving import save_turns
-from timer_worker.task import Task
-from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_that_failed
+from timer_worker.turn import Turn, fail_task, run_task, turn_that_failed
 
 _IN_FLIGHT_PER_THREAD = 2  # so threads have work while the next page is read
 _LEASES_AT_A_TIME = 64
@@ -31,13 +31,18 @@ class _Running:
     """One person's tasks in a worker thread.
 
     Attributes:
+        turn: as the tasks that are done left it.
+        tasks: those that are not done yet; the first is running.
         limit: seconds for all of them.
         began: when the thread began; None while they wait for one.
+        left_behind: they were late, and nobody waits for them any more.
     """
 
     turn: Turn
+    tasks: list[Task]
     limit: float
     began: float | None = None
+    left_behind: bool = False
 
     @property
     def seconds_left(self) -> float | None:
@@ -58,7 +63,6 @@ class SlotRun:
         self,
         progress: Progress,
         slot: str,
-        tasks: Sequence[Task],
         *,
         grace: timedelta = GRACE,
         is_held: Callable[[], bool] = lambda: True,
@@ -66,7 +70,7 @@ class SlotRun:
         self._progress = progress
         self._app = progress.app
         self._slot = slot
-        self._tasks = tasks
+        self._planner = progress.planner
         self._grace = grace
         self._is_held = is_held
         self._events: queue.SimpleQueue[Turn | Account] = queue.SimpleQueue()
@@ -199,10 +203,17 @@ class SlotRun:
         finally:
             self._events.put(turn or account)
 
-    def _do_tasks(self, running: _Running, tasks: list[Task]) -> None:
-        """Runs in a worker thread. Always posts an event: `do_tasks` catches what a task raises."""
+    def _do_tasks(self, running: _Running) -> None:
+        """Runs in a worker thread. Always posts an event, unless the tasks were left behind: `run_task` catches what a
+        task raises."""
         running.began = time.monotonic()
-        self._events.put(do_tasks(running.turn, tasks, self._app))
+        while running.tasks and running.turn.access_token:
+            turn = run_task(running.turn, running.tasks[0], self._planner, self._app)
+            if running.left_behind:
+                return
+            running.turn = turn
+            running.tasks.pop(0)
+        self._events.put(replace(running.turn, tasks_done=True))
 
     def _handle_next_event(self) -> None:
         """Waits for a turn from a worker thread, or until tasks are late or a batch must be saved, and handles that."""
@@ -239,8 +250,11 @@ class SlotRun:
         """Goes on without tasks that are late. Their threads can't be ended."""
         late = [key for key, running in self._running.items() if running.seconds_left == 0]
         for key in late:
-            logger.error("somebody's tasks ran out of time and are left behind")
-            self._finish(time_out_tasks(self._running.pop(key).turn, self._app))
+            running = self._running.pop(key)
+            running.left_behind = True
+            task = running.tasks[0]
+            logger.error("task %s ran out of time and is left behind", task.name)
+            self._finish(fail_task(running.turn, task, "timed_out", self._planner, self._app))
 
     def _finish(self, turn: Turn) -> None:
         """Counts a turn whose tasks are done, after it was saved if they changed anything."""
@@ -250,22 +264,21 @@ class SlotRun:
             self._progress.count(turn)
 
     def _save_tokens(self) -> None:
-        """Saves tokens, and then begins the tasks. The lease is kept meanwhile, as a task may need a fresher token."""
-        turns = [
-            replace(turn, after=replace(turn.after, lease=turn.before.lease)) if self._tasks_of(turn) else turn
-            for turn in self._tokens.take()
-        ]
-        for turn in self._save(turns):
+        """Saves tokens, and then begins the tasks. No lease is held meanwhile: a task that needs a fresher token takes
+        it as a request would."""
+        for turn in self._save(self._tokens.take()):
             tasks = self._tasks_of(turn)
             if not tasks:
                 self._progress.count(turn)
                 continue
             limit = sum(task.time_limit.total_seconds() for task in tasks) + self._grace.total_seconds()
-            running = self._running[turn.after.account_id] = _Running(turn, limit)
-            self._app.workers.submit(telemetry.carried(self._do_tasks), running, tasks)
+            running = self._running[turn.after.account_id] = _Running(turn, tasks, limit)
+            self._app.workers.submit(telemetry.carried(self._do_tasks), running)
 
     def _tasks_of(self, turn: Turn) -> list[Task]:
-        return applicable(turn.after, self._tasks) if turn.access_token else []
+        if not turn.access_token:
+            return []
+        return self._planner.due(turn.after, self._app.now(), kept=turn.keeps_token)
 
     def _save(self, turns: list[Turn]) -> Iterator[Turn]:
         """Saves turns, and yields those that were saved.

@@ -8,7 +8,7 @@ meanwhile. At last write the slot's exact next time, or an earlier one when the 
 import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -16,6 +16,8 @@ from datetime import timedelta
 
 from shared import telemetry
 from shared.accounts import Outcome, all_slots
+from shared.background import first_edition
+from shared.background.planner import bare
 from shared.errors import StoreError
 from shared.services import Services
 from shared.store import Slot, SweepRecord
@@ -23,8 +25,6 @@ from shared.sweep_queue import SWEEP_SLOTS, due_slots, queue_slots
 from timer_worker.claim import RENEW_SECONDS, claim_slot
 from timer_worker.progress import Progress
 from timer_worker.slot_run import GRACE, SlotRun
-from timer_worker.task import Task, scopes_nobody_is_asked_for
-from timer_worker.tasks import TASKS
 
 TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout is longer
 LONGEST_WAIT_SECONDS = 10.0  # for a slot from the queue
@@ -39,7 +39,7 @@ class Sweep:
     """One sweep over some slots.
 
     Args:
-        tasks: the background work to do for each person.
+        tasks: the background work to do, instead of the app's.
         time_limit: no turn begins later than this after the start.
         longest_wait: seconds that its pauses may take together. After that the sweep ends and sets `resume_after`.
         grace: tasks that go on for longer than this after their limits count as failed.
@@ -50,17 +50,17 @@ class Sweep:
         self,
         app: Services,
         *,
-        tasks: Sequence[Task] = TASKS,
+        tasks: Iterable[first_edition.AnyTask] | None = None,
         time_limit: timedelta = TIME_LIMIT,
         longest_wait: float = math.inf,
         grace: timedelta = GRACE,
         renew_every: float = RENEW_SECONDS,
     ) -> None:
         self._app = app
-        self._tasks = tasks
+        self._planner = app.planner if tasks is None else app.planner_of(tasks)
         self._grace = grace
         self._started_at = app.now()
-        self._progress = Progress(app, time_limit=time_limit, longest_wait=longest_wait)
+        self._progress = Progress(app, self._planner, time_limit=time_limit, longest_wait=longest_wait)
         self._renew_every = renew_every
         self._claimed: set[str] = set()
         self._failure = ""
@@ -72,8 +72,7 @@ class Sweep:
         """
         if not slots:
             return None
-        for task, scope in scopes_nobody_is_asked_for(self._tasks, self._app.settings.scopes):
-            logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
+        self._tell_what_nobody_is_asked_for()
         with telemetry.sweep():
             with ThreadPoolExecutor(_SLOTS_AT_A_TIME, thread_name_prefix="slot") as threads:
                 runs = [threads.submit(telemetry.carried(self._run_slot), slot) for slot in slots]
@@ -109,7 +108,7 @@ class Sweep:
             self._claimed.add(slot.name)
             with telemetry.slot(slot.name):
                 with claim.kept():
-                    SlotRun(self._progress, slot.name, self._tasks, grace=self._grace, is_held=claim.is_held).run()
+                    SlotRun(self._progress, slot.name, grace=self._grace, is_held=claim.is_held).run()
                 latest = self._app.lifecycle.next_turn(slot.name, self._app.now())
                 due_at = self._app.store.earliest_due(slot.name, latest) or latest
                 if self.resume_after is not None:  # no tick asks for the slot before the tenant's pause is over
@@ -123,6 +122,14 @@ class Sweep:
             if claim:
                 with suppress(StoreError):
                     claim.give_back()
+
+    def _tell_what_nobody_is_asked_for(self) -> None:
+        """Logs the permissions of tasks that sign-in does not ask for: such a task waits for everybody who signs in."""
+        known = {bare(scope) for scope in self._app.settings.scopes}
+        for task in self._planner.tasks:
+            for scope in task.scopes:
+                if bare(scope) not in known:
+                    logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
 
     def _note_failure(self, slot: Slot, why: str) -> None:
         self._failure = self._failure or f"slot {slot.name}: {why}"

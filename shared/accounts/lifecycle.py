@@ -91,7 +91,7 @@ class Lifecycle:
         return replace(enrolled, due_at=self.due_at(enrolled))
 
     def keep_at(self, account: Account) -> datetime:
-        """When a sweep must next keep an active person's token alive: once they are away, and once per interval then."""
+        """When a sweep must next keep an active person's token alive: when they are away, once per interval."""
         away, swept = self.absent_from(account.last_activity), account.last_swept_at
         if swept is None or swept <= account.last_activity:
             return away
@@ -106,7 +106,9 @@ class Lifecycle:
         """Does this turn keep the token alive? Not one that only a task with a schedule asked for."""
         if account.earliest_task is None or now < account.earliest_task:
             return True
-        return account.failure is not None or self.keep_at(account) <= now
+        latest = account.recent[0].outcome if account.recent else None
+        in_trouble = account.failure is not None and latest is not Outcome.TASK_FAILED
+        return in_trouble or self.keep_at(account) <= now
 
     def note_presence(self, account: Account, now: datetime) -> Account:
         """The account after a request of its person: an active one is due once they count as away, or for a task."""

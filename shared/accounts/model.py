@@ -147,8 +147,8 @@ class Account:
 def rebased(ours: Account, *, before: Account, known: Account | None) -> Account | None:
     """Our changes since `before`, on top of the row as it is now; None when nothing of them is to be saved.
 
-    A deleted row does not come back, and a row with another token cache is not overwritten: after a newer sign-in of the
-    same enrolment only what the tasks did is laid on top, task by task. A lease is changed only by its holder: when
+    A deleted row does not come back, and a row with another token cache is not overwritten: after a newer sign-in of
+    the same enrolment only what the tasks did is laid on top, task by task. A lease is changed only by its holder: when
     somebody else has taken one since `before`, theirs stays. An earlier due time that was written since stays too.
     """
     if known is None:

@@ -39,6 +39,7 @@ class TaskStatus:
         next_at: when a sweep must run it; None when no time is set for it.
         occurrence: the time at which the run of `next_at` is meant to happen, or was when this is another try.
         date: the local date of `occurrence`, as YYYY-MM-DD.
+        done: the last local date whose run is over, with success or without.
         tries: how often that run has failed.
         waiting: why it can't run for this person (`consent`: a permission is missing), or "".
         last_at: when it last ran to its end.
@@ -49,6 +50,7 @@ class TaskStatus:
     next_at: datetime | None = None
     occurrence: datetime | None = None
     date: str = ""
+    done: str = ""
     tries: int = 0
     waiting: str = ""
     last_at: datetime | None = None

@@ -22,15 +22,23 @@ class Enrolment:
 
     Args:
         now: the time.
+        plan: sets the times of the person's tasks.
     """
 
     def __init__(
-        self, store: AccountStore, keys: KeyRing, lifecycle: Lifecycle, *, now: Callable[[], datetime]
+        self,
+        store: AccountStore,
+        keys: KeyRing,
+        lifecycle: Lifecycle,
+        *,
+        now: Callable[[], datetime],
+        plan: Callable[[Account], Account] = lambda account: account,
     ) -> None:
         self._store = store
         self._keys = keys
         self._lifecycle = lifecycle
         self._now = now
+        self._plan = plan
 
     def save_sign_in(self, signed_in: SignedIn) -> Account:
         """Saves the account of a person who signed in. A stored token cache is replaced, and a whole row that can't be
@@ -92,7 +100,7 @@ class Enrolment:
         if instead_of is not None:
             logger.warning("a sign-in replaces what was stored: %s", instead_of)
             account = replace(account, etag=instead_of.etag)
-        saved = self._store.save(account)
+        saved = self._store.save(self._plan(account))
         self._store.lower_hint(saved.slot, saved.due_at)
         return saved
 

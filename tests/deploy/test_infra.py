@@ -19,10 +19,10 @@ from shared.identity.challenge import api_scope
 from shared.sealing import new_key
 from shared.settings import documented, load
 from shared.sweep_queue import SWEEP_SLOTS
+from tasks import TASKS
 from tests.running_app import RunningApp
 from tests.support import ROOT
 from timer_worker.notifications import SIGN_IN_REQUIRED
-from timer_worker.tasks import TASKS
 
 INFRA = ROOT / "infra"
 FILES = sorted(file.name for file in INFRA.glob("*.bicep"))

@@ -34,6 +34,7 @@ def an_account(account_id: str = "oid.tid", **changes: object) -> Account:
                 next_at=NOW + timedelta(minutes=3),
                 occurrence=NOW,
                 date="2026-03-01",
+                done="2026-02-28",
                 tries=2,
                 waiting="consent",
                 last_at=NOW - timedelta(days=1),

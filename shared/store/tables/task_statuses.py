@@ -26,6 +26,7 @@ def _status_to_json(status: TaskStatus) -> dict[str, Any]:
         "next": _text(status.next_at),
         "occurrence": _text(status.occurrence),
         "date": status.date,
+        "done": status.done,
         "tries": status.tries,
         "waiting": status.waiting,
         "last": _text(status.last_at),
@@ -36,7 +37,7 @@ def _status_to_json(status: TaskStatus) -> dict[str, Any]:
 
 
 def _status_from_json(value: Mapping[str, Any]) -> TaskStatus:
-    texts = {name: value.get(name, "") for name in ("choice", "date", "waiting", "record")}
+    texts = {name: value.get(name, "") for name in ("choice", "date", "done", "waiting", "record")}
     failure, tries = value.get("failure"), value.get("tries", 0)
     if not all(isinstance(each, str) for each in texts.values()) or type(tries) is not int:
         raise TypeError("not a status")
@@ -45,6 +46,7 @@ def _status_from_json(value: Mapping[str, Any]) -> TaskStatus:
         next_at=_time(value.get("next")),
         occurrence=_time(value.get("occurrence")),
         date=texts["date"],
+        done=texts["done"],
         tries=tries,
         waiting=texts["waiting"],
         last_at=_time(value.get("last")),
