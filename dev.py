@@ -2,7 +2,7 @@
 
 python3 dev.py run      the app at http://localhost:7071, with a sample tenant and storage
 python3 dev.py demo     the main job, start to end, without hands (--json: one JSON object)
-python3 dev.py test     everything CI runs; arguments go to pytest alone
+python3 dev.py test     everything CI runs; arguments go to pytest alone (--long: far more of it, for a night)
 python3 dev.py bench    benchmarks (--json: one JSON object)
 python3 dev.py check    format, lint, types, policies over infra/, known vulnerabilities
 python3 dev.py keys     "keys new" prints a new encryption key
@@ -32,6 +32,9 @@ MODULES = {
 # These start servers. A lifeline (localdev/lifeline.py) ends them with this process.
 SERVERS = ("run", "demo")
 SIDE_BY_SIDE = ("-n", "4", "--dist", "worksteal")  # also on two cores: tests wait as much as they compute
+LONG = "--long"
+WITHOUT_HURRY = ("-o", "faulthandler_timeout=3600")  # a long test is no test that hangs
+STOPPED = 128  # and more: a signal ended it
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
@@ -92,10 +95,34 @@ def act(command: str, rest: "list[str]") -> int:
     if command == "check":
         return check()
     if command == "test":
-        # Both run, also when the first fails: one run shows everything that must be fixed.
-        checked = 0 if rest else check()
-        return run_module(["pytest", *(rest or SIDE_BY_SIDE)]) or checked
+        return test(rest)
     return run_module([MODULES[command], *rest])
+
+
+def test(rest: "list[str]") -> int:
+    """Runs the tests that the arguments choose; without a choice, all tests, and the checks beside them.
+
+    Both end, also when one fails: one run shows everything that must be fixed. The checks' lines come last.
+    """
+    import os
+    import tempfile
+
+    chosen = [argument for argument in rest if argument != LONG]
+    hurry = [] if len(chosen) == len(rest) else WITHOUT_HURRY
+    if hurry:
+        os.environ["UNDERSTUDY_LONG"] = "1"
+    if chosen:
+        return run_module(["pytest", *hurry, *chosen])
+    with tempfile.TemporaryFile() as said:
+        command = [sys.executable, str(PROJECT / "dev.py"), "check"]
+        checks = subprocess.Popen(command, cwd=PROJECT, stdout=said, stderr=subprocess.STDOUT)
+        tested = run_module(["pytest", *hurry, *SIDE_BY_SIDE])
+        if tested >= STOPPED:
+            checks.terminate()
+        checked = exit_code(checks)
+        said.seek(0)
+        print(said.read().decode("utf-8", "replace"), end="", flush=True)
+    return tested or checked
 
 
 def check() -> int:
@@ -104,6 +131,8 @@ def check() -> int:
     for name, command in CHECKS:
         print(f"-- {name}: {' '.join(command)}", flush=True)
         results[name] = run_module(command)
+        if results[name] >= STOPPED:
+            return results[name]
     print("-- " + ", ".join(f"{name} {'FAILED' if code else 'ok'}" for name, code in results.items()), flush=True)
     return int(any(results.values()))
 

@@ -1,4 +1,4 @@
-"""python -m bench [name …] [--json] [--quick]: measures the app and its baselines side by side."""
+"""python -m bench [name …] [options]: measures the app and its baselines side by side."""
 
 import argparse
 import logging
@@ -7,11 +7,15 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from bench import coldstart, idle, me, memory, scaleout, sweep
+from bench import coldstart, idle, me, memory, scaleout, sweep, workers
+from bench.busy import busy_loop
 from bench.figures import Figure, as_json, table
+from bench.workbench import Workbench
 from localdev.azurite import AzuriteError
 from localdev.progress import Progress
 
@@ -20,15 +24,16 @@ from localdev.progress import Progress
 class Benchmark:
     """A benchmark's function and its two sizes."""
 
-    run: Callable[[Any, Progress], list[Figure]]
+    run: Callable[[Any, Workbench], list[Figure]]
     full: Any
     quick: Any
 
 
 BENCHMARKS: Mapping[str, Benchmark] = {
     module.__name__.removeprefix("bench."): Benchmark(module.run, module.Size(), module.QUICK)
-    for module in (sweep, memory, idle, scaleout, me, coldstart)
+    for module in (sweep, workers, scaleout, me, coldstart, idle, memory)
 }
+"""In the order in which they are run: `idle` needs people who are not due, and `memory` sweeps the same ones."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,20 +43,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress = Progress(sys.stderr)
     figures: list[Figure] = []
     try:
-        for name in options.names or BENCHMARKS:
-            began = time.monotonic()
-            progress.say(f"{name} ...")
-            benchmark = BENCHMARKS[name]
-            found = benchmark.run(benchmark.quick if options.quick else benchmark.full, progress)
-            progress.say(f"{name}: {time.monotonic() - began:.0f} s")
-            figures += found
-            if not options.json:
-                print(f"{table(found)}\n", flush=True)
+        with Workbench(progress) as bench, ExitStack() as beside:
+            if options.busy:
+                beside.enter_context(busy_loop())
+            for name, benchmark in BENCHMARKS.items():
+                if options.names and name not in options.names:
+                    continue
+                began = time.monotonic()
+                progress.say(f"{name} ...")
+                found = benchmark.run(_size(name, options), bench)
+                progress.say(f"{name}: {time.monotonic() - began:.0f} s")
+                figures += found
+                if not options.json:
+                    print(f"{table(found)}\n", flush=True)
     except (AzuriteError, RuntimeError) as error:
         progress.say(f"bench: {error}")
         return 1
     print(as_json(figures) if options.json else machine())
     return 0
+
+
+def _size(name: str, options: argparse.Namespace) -> Any:
+    size = BENCHMARKS[name].quick if options.quick else BENCHMARKS[name].full
+    return replace(size, beside=options.beside.resolve()) if name == "coldstart" and options.beside else size
 
 
 def machine() -> str:
@@ -71,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("names", nargs="*", type=_known, metavar="name", help=", ".join(BENCHMARKS))
     parser.add_argument("--json", action="store_true", help="print one JSON object: key -> value")
     parser.add_argument("--quick", action="store_true", help="very few people: shows that it runs, measures nothing")
+    parser.add_argument("--busy", action="store_true", help="run a busy loop beside everything")
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="coldstart: another checkout to compare with")
     return parser
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,20 +25,32 @@ class HostProcess:
 
     Args:
         settings: the app's settings.
-        app: the folder with function_app.py and host.json.
+        app: the folder with function_app.py and host.json; None: the project's.
         port: 0 chooses a free one.
+        project: the folder with the host and the app's modules.
+        python: the interpreter, with what the project needs.
     """
 
-    def __init__(self, settings: Mapping[str, str], *, app: Path = PROJECT, port: int = 0) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        *,
+        app: Path | None = None,
+        port: int = 0,
+        project: Path = PROJECT,
+        python: Path = Path(sys.executable),
+    ) -> None:
         self._settings = settings
-        self._app = app
+        self._app = app or project
+        self._project, self._python = project, python
         self._port = port or ports.free(1)[0]
         self._http = urllib3.PoolManager(retries=False)
 
     def __enter__(self) -> Self:
         self._child = Child(
             ["localdev.host", "--app", str(self._app), "--port", str(self._port), "--settings", _NO_FILE],
-            folder=PROJECT,
+            folder=self._project,
+            python=self._python,
             environment={**os.environ, **self._settings},
             output=subprocess.DEVNULL,
         )

@@ -13,11 +13,11 @@ from bench.far_end import PROJECT
 from bench.figures import Figure
 from bench.rig import clean_environment
 from bench.storage_calls import StorageCalls
+from bench.workbench import Workbench
 from localdev.azurite import Azurite
 from localdev.browser import Browser
 from localdev.host import LocalHost, index, load_app
 from localdev.host.config import HostConfig
-from localdev.progress import Progress
 from localdev.tenant import SampleTenant
 from shared.sealing import new_key
 from shared.services import services
@@ -36,14 +36,14 @@ class Size:
 QUICK = Size(requests=10)
 
 
-def run(size: Size, progress: Progress) -> list[Figure]:
+def run(size: Size, bench: Workbench) -> list[Figure]:
     """Sends one request at a time: the app, the sample tenant and the browser share this process."""
     with Azurite() as azurite, SampleTenant() as tenant, clean_environment(str(tenant.ca_bundle)):
         calls = StorageCalls()
         with _run_app(azurite, tenant, calls) as url:
             browser = Browser(url)
             browser.sign_in(SOMEBODY).raise_for_status()
-            progress.show(f"{size.requests} requests for /me")
+            bench.progress.show(f"{size.requests} requests for /me")
             ask_graph = _graph_client(tenant)
             browser.get("/me", Accept=JSON).raise_for_status()  # opens the connections
             tenant_before = tenant.log()
@@ -87,7 +87,7 @@ def _run_app(azurite: Azurite, tenant: SampleTenant, calls: StorageCalls) -> Ite
     with LocalHost(functions, host_json=HostConfig.load(PROJECT), settings=_HOST, triggers=False) as host:
         url = f"http://localhost:{host.port}"
         with _set_environment(settings(azurite, tenant, url)):
-            services().tables = calls.counted(azurite.connection_string)
+            services().tables = calls.counted(azurite.connection_string, services().storage_clock)
             yield url
 
 

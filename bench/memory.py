@@ -1,55 +1,50 @@
-"""Does a sweep's memory grow with the number of people? Peak RSS over few and over many."""
+"""Does a sweep's memory grow with the number of people? Peak RSS over few, over many and over very many."""
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from statistics import median
 
-from bench import people
-from bench.far_end import PROJECT
 from bench.figures import Figure
-from bench.rig import start_rig
-from localdev.progress import Progress
+from bench.sweep_processes import Report, sweep_in_processes
+from bench.workbench import Workbench
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many people."""
+    """How many people, and how often the first two are measured. `huge` is measured once: it takes minutes."""
 
     small: int = 1_000
     large: int = 20_000
+    huge: int = 100_000
+    rounds: int = 3
 
 
-QUICK = Size(small=50, large=150)
+QUICK = Size(small=50, large=150, huge=300, rounds=1)
 
 
-def run(size: Size, progress: Progress) -> list[Figure]:
-    """Measures both sweeps, each in a new process on new storage."""
-    small, before = _measure_peak(size.small, progress)
-    large, _ = _measure_peak(size.large, progress)
+def run(size: Size, bench: Workbench) -> list[Figure]:
+    """Measures the sweeps in turns, each in a new process."""
+    pairs = [tuple(_sweep(bench, count) for count in (size.small, size.large)) for _ in range(size.rounds)]
+    huge = _sweep(bench, size.huge)
+    small, large = (median(pair[index].peak_mb for pair in pairs) for index in (0, 1))
+    before = median(pair[0].before_mb for pair in pairs)
+    growth = median(pair[1].peak_mb - pair[0].peak_mb for pair in pairs)
     return [
         Figure("memory.people_small", size.small),
         Figure("memory.people_large", size.large),
+        Figure("memory.people_huge", size.huge),
         Figure("memory.rss_mb_before", before, "MiB", note="everything imported, nothing swept"),
         Figure("memory.rss_mb_small", small, "MiB", note="peak"),
         Figure("memory.rss_mb_large", large, "MiB", note="peak"),
+        Figure("memory.rss_mb_huge", huge.peak_mb, "MiB", note="peak"),
         Figure("memory.ratio", large / small if small else 0.0, "x", "<= 1.2"),
+        Figure("memory.growth_mb", growth, "MiB", "<= 12", note="from few to many"),
+        Figure("memory.ratio_huge", huge.peak_mb / large if large else 0.0, "x", "<= 1.05", note="very many to many"),
     ]
 
 
-def _measure_peak(count: int, progress: Progress) -> tuple[float, float]:
-    """Sweeps `count` people in a new process. Returns its peak RSS, and the RSS before the sweep, in MiB."""
-    with start_rig() as rig:
-        people.fill(rig, count, progress, due_at=rig.clock() - timedelta(minutes=1))
-        progress.show(f"sweeping {count} people in a process of its own")
-        command = [sys.executable, "-m", "bench.one_sweep"]
-        environment = {**os.environ, **rig.environment}
-        done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, check=True)
-        found: dict[str, Any] = json.loads(done.stdout)
-        if found["counts"] != {"fresh": count} or rig.far_end.counts().redeemed != count:
-            raise RuntimeError(f"not everybody got a fresh token: {found}")
-    progress.say(f"{count} people: {found['peak_mb']:.0f} MiB at the peak")
-    return found["peak_mb"], found["before_mb"]
+def _sweep(bench: Workbench, count: int) -> Report:
+    rig = bench.rig(count)
+    bench.progress.show(f"sweeping {count} people in a process of its own")
+    report = sweep_in_processes(rig, count).reports[0]
+    bench.progress.say(f"{count} people: {report.peak_mb:.0f} MiB at the peak, {report.seconds:.0f} s")
+    return report

@@ -1,20 +1,26 @@
-"""Runs one sweep with the environment's settings: `python -m bench.one_sweep` prints one JSON object.
+"""Runs one sweep with the environment's settings, as a process: peak memory and CPU time belong to a process.
 
-It is a process of its own because peak memory belongs to a process, which must not have filled the storage as well.
+`python -m bench.one_sweep --ahead SECONDS` prints a line when everything is imported, waits for a line on standard
+input, sweeps everybody who is due, and prints one JSON object (`bench.sweep_processes.Report`).
 """
 
+import argparse
 import json
 import os
 import re
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
 
+from shared.clock import utc_now
 from shared.services import Services
 from shared.settings import load
 from shared.sweep_queue import due_slots
 from timer_worker.sweep import Sweep
 
 _STATUS = Path("/proc/self/status")
+_TIME_LIMIT = timedelta(hours=1)  # more people than one instance sweeps in a tick
 
 
 def peak_mb() -> float:
@@ -35,10 +41,24 @@ def peak_mb() -> float:
 
 def main() -> None:
     """Sweeps everybody who is due, without tasks."""
-    app = Services(load(os.environ))
+    parser = argparse.ArgumentParser(prog="python -m bench.one_sweep")
+    parser.add_argument("--ahead", type=float, default=0.0, help="seconds by which the app's clock is ahead")
+    ahead = timedelta(seconds=parser.parse_args().ahead)
+    app = Services(load(os.environ), now=lambda: utc_now() + ahead)
     before = peak_mb()
-    record = Sweep(app, tasks=()).run(due_slots(app.store, app.now()))
-    print(json.dumps({"counts": record.counts if record else {}, "before_mb": before, "peak_mb": peak_mb()}))
+    print("ready", flush=True)
+    if not sys.stdin.readline():  # whoever started this process is gone
+        return
+    began, cpu = time.monotonic(), time.process_time()
+    record = Sweep(app, tasks=(), time_limit=_TIME_LIMIT).run(due_slots(app.store, app.now()))
+    report = {
+        "counts": record.counts if record else {},
+        "seconds": time.monotonic() - began,
+        "cpu_seconds": time.process_time() - cpu,
+        "before_mb": before,
+        "peak_mb": peak_mb(),
+    }
+    print(json.dumps(report), flush=True)
     app.close()
 
 

@@ -3,18 +3,20 @@
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
+from azure.data.tables import UpdateMode
 from msal import ConfidentialClientApplication, SerializableTokenCache
 
 from bench import tokens
 from bench.rig import Rig, clean_environment
 from localdev.progress import Progress
-from shared.accounts import Account, Person, slot_of
+from shared.accounts import Account, Person, all_slots, slot_of
 from shared.errors import StoreError
 
 _AT_A_TIME = 100
 _WRITERS = 4
+_FAR = datetime(2100, 1, 1, tzinfo=UTC)
 _TEMPLATE = tokens.object_id(-1)
 
 
@@ -80,6 +82,41 @@ def fill(rig: Rig, count: int, progress: Progress, *, due_at: datetime | None = 
         by_slot.setdefault(slot_of(account_id(number)), []).append(number)
     with ThreadPoolExecutor(_WRITERS, thread_name_prefix="fill") as writers:
         list(writers.map(fill_slot, by_slot, by_slot.values()))
+
+
+def first_of_each_slot(count: int) -> list[list[int]]:
+    """The numbers of the first `count` people of each slot."""
+    found: dict[str, list[int]] = {slot: [] for slot in all_slots()}
+    for number in itertools.count():
+        if all(len(numbers) == count for numbers in found.values()):
+            return list(found.values())
+        numbers = found[slot_of(account_id(number))]
+        if len(numbers) < count:
+            numbers.append(number)
+    raise AssertionError("it counts for ever")
+
+
+def make_due(rig: Rig, number: int) -> None:
+    """Makes one person due now, as whoever wakes an account does: first the row and then the slot's hint."""
+    store, now = rig.services.store, rig.clock()
+    account = store.get(account_id(number))
+    assert account, "it was stored"
+    store.touch(replace(account, due_at=now))
+    store.lower_hint(account.slot, now)
+
+
+def make_all_due(rig: Rig, due_at: datetime) -> None:
+    """Makes everybody due, first the rows and then the hints: for processes that have the real clock.
+
+    Replaces the rows of the slots as an instance of the first edition does, with all that they say of due times.
+    """
+    store, slots = rig.services.store, rig.services.tables.get_table_client("Slots")
+    for slot in all_slots():
+        for page in list(store.due(slot, _FAR)):
+            for result in store.touch_many([replace(account, due_at=due_at) for account in page]):
+                if isinstance(result, StoreError):
+                    raise result
+        slots.upsert_entity({"PartitionKey": "slots", "RowKey": slot, "NextDueAt": due_at}, mode=UpdateMode.REPLACE)
 
 
 def _account(rig: Rig, caches: Caches, number: int, due_at: datetime | None) -> Account:

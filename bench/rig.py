@@ -11,6 +11,7 @@ from bench import tokens
 from bench.far_end import FarEnd
 from bench.storage_calls import StorageCalls
 from localdev.azurite import Azurite
+from shared.accounts import EPOCH, SLOTS
 from shared.sealing import new_key
 from shared.services import Services
 from shared.settings import load
@@ -57,6 +58,12 @@ class Rig:
             yield services
         finally:
             services.close()
+
+    def settle(self) -> None:
+        """Moves the clock just behind a slot's moment (`Lifecycle.next_turn`). So whoever is swept now is not due again
+        for nearly four minutes."""
+        between = SWEEP_EVERY / SLOTS
+        self.clock.move(between - (self.clock() - EPOCH) % between + timedelta(seconds=1))
 
     def make_everybody_due(self) -> None:
         """Moves the clock by an interval, so that all who were swept, or signed in, are due again."""
@@ -118,5 +125,5 @@ def _environment(azurite: Azurite, far_end: FarEnd) -> dict[str, str]:
 
 def _services(environment: Mapping[str, str], clock: Clock, calls: StorageCalls, azurite: Azurite) -> Services:
     services = Services(load(environment), now=clock)
-    services.tables = calls.counted(azurite.connection_string)
+    services.tables = calls.counted(azurite.connection_string, services.storage_clock)
     return services

@@ -9,8 +9,8 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 
@@ -20,10 +20,10 @@ from bench.far_end import PROJECT
 from bench.figures import Figure
 from bench.host_process import HostProcess
 from bench.rig import Rig, start_rig
+from bench.workbench import Workbench
 from localdev.progress import Progress
-from shared.accounts import SLOTS, Account, all_slots
+from shared.accounts import SLOTS
 
-_FAR = datetime(2100, 1, 1, tzinfo=UTC)
 _PATIENCE_SECONDS = 300.0
 
 
@@ -39,11 +39,11 @@ class Size:
 QUICK = Size(people=64, rounds=1, latency=0.02)
 
 
-def run(size: Size, progress: Progress) -> list[Figure]:
+def run(size: Size, bench: Workbench) -> list[Figure]:
     """Measures one host and two hosts in turns, over the same people."""
     with start_rig(SWEEP_FANOUT="queue") as rig, _copy_app() as app:
-        people.fill(rig, size.people, progress)
-        passes = [_Passes.measure(rig, app, size, progress) for _ in range(size.rounds)]
+        people.fill(rig, size.people, bench.progress)
+        passes = [_Passes.measure(rig, app, size, bench.progress) for _ in range(size.rounds)]
     one, two = median(each.one for each in passes), median(each.two for each in passes)
     return [
         Figure("scaleout.people", size.people, note="over 16 slots, one message each"),
@@ -89,7 +89,7 @@ def _copy_app() -> Iterator[Path]:
 
 def _sweep_all(rig: Rig, app: Path, size: Size, hosts: int) -> Counts:
     """Makes everybody due, fires one host's timer, and waits until all hosts together have swept everybody."""
-    _make_due(rig)
+    people.make_all_due(rig, rig.clock() - timedelta(minutes=1))
     with ExitStack() as ending:
         running = [ending.enter_context(HostProcess(rig.environment, app=app)) for _ in range(hosts)]
         rig.far_end.reset(latency=size.latency)
@@ -100,17 +100,6 @@ def _sweep_all(rig: Rig, app: Path, size: Size, hosts: int) -> Counts:
     if counts.people != size.people:
         raise RuntimeError(f"{counts.people} of {size.people} people were swept")
     return counts
-
-
-def _make_due(rig: Rig) -> None:
-    """Makes everybody due, first the rows and then the hints: the hosts have the real clock, which can't be moved."""
-    store, due_at = rig.services.store, rig.clock() - timedelta(minutes=1)
-    for slot in all_slots():
-        for page in list(store.due(slot, _FAR)):
-            for result in store.touch_many([replace(account, due_at=due_at) for account in page]):
-                if not isinstance(result, Account):
-                    raise result
-        store.lower_hint(slot, due_at)
 
 
 def _wait_until_recorded(rig: Rig, count: int, since: datetime) -> None:

@@ -4,19 +4,19 @@ import threading
 from collections import Counter
 from typing import Any
 
-from azure.core.pipeline.transport import RequestsTransport
 from azure.data.tables import TableServiceClient
 
-from shared.clients.storage import CLIENT_OPTIONS
+from shared.clients.storage import CLIENT_OPTIONS, StorageTransport
+from shared.clock import StorageClock
 
 _READS = ("GET", "HEAD")
 
 
-class CountingTransport(RequestsTransport):  # type: ignore[misc] # azure-core names it lazily, without a type
-    """The SDK's transport, which counts each HTTP request in `calls`. A transaction is one request."""
+class CountingTransport(StorageTransport):
+    """The app's transport, which counts each HTTP request in `calls`. A transaction is one request."""
 
-    def __init__(self, calls: "StorageCalls") -> None:
-        super().__init__(**CLIENT_OPTIONS)
+    def __init__(self, calls: "StorageCalls", clock: StorageClock) -> None:
+        super().__init__(clock)
         self._calls = calls
 
     def send(self, request: Any, **options: Any) -> Any:
@@ -52,8 +52,8 @@ class StorageCalls:
         """Requests that change something."""
         return sum(count for method, count in self._methods.items() if method not in _READS)
 
-    def counted(self, connection_string: str) -> TableServiceClient:
-        """A client of the table service whose requests are counted here."""
+    def counted(self, connection_string: str, clock: StorageClock) -> TableServiceClient:
+        """A client of the table service whose requests are counted here. `clock` learns from its answers."""
         return TableServiceClient.from_connection_string(
-            connection_string, transport=CountingTransport(self), **CLIENT_OPTIONS
+            connection_string, transport=CountingTransport(self, clock), **CLIENT_OPTIONS
         )

@@ -72,7 +72,9 @@ class SideEnvironment:
             return False
 
     def _made_from(self) -> str:
-        content = hashlib.sha256(f"{self.python}\0{list(self.packages)}".encode())
+        # Not the link to it: projects that share this folder through links would make it anew in turns.
+        python = os.path.realpath(self.python)
+        content = hashlib.sha256(f"{python}\0{list(self.packages)}".encode())
         files = [argument for argument in self.packages if argument.endswith((".txt", ".in"))]
         for file in [*files, "requirements.in"]:  # requirements-dev.txt includes it
             content.update((self.project / file).read_bytes())

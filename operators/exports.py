@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import unicodedata
 from dataclasses import asdict, astuple, dataclass, fields
 from datetime import datetime
@@ -13,6 +14,7 @@ from shared.store import AccountPage, AccountSummary, OddRow
 
 _FORMULA = ("=", "+", "-", "@")
 _CONTROL = ("\t", "\r", "\n")
+_SEPARATOR = re.compile(r"([;|\t\r\n])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,7 @@ def as_document(shown: Overview, next_path: str) -> dict[str, Any]:
 def as_csv(page: AccountPage, overdue_before: datetime) -> str:
     """A header row, then one row per account, then one per row that can't be read (RFC 4180).
 
-    A cell that a spreadsheet would run gets an apostrophe in front (OWASP, "CSV Injection").
+    What a spreadsheet would run gets an apostrophe in front (OWASP, "CSV Injection").
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -131,15 +133,23 @@ def as_csv(page: AccountPage, overdue_before: datetime) -> str:
     rows = [AccountRow.of(each, overdue_before) for each in page.accounts] + [*map(AccountRow.of_odd, page.odd)]
     for row in rows:
         cells = ["" if value is None else str(value) for value in astuple(row)]
-        writer.writerow([f"'{cell}" if is_formula(cell) else cell for cell in cells])
+        writer.writerow([_neutral(cell) for cell in cells])
     return text.getvalue()
 
 
-def is_formula(cell: str) -> bool:
-    """Would a spreadsheet run this cell? It begins like a formula, perhaps after spaces or in full width, or with a
-    control character after which a formula may begin."""
-    first = unicodedata.normalize("NFKC", cell.lstrip()[:1])  # full width and small forms become ASCII
-    return cell.startswith(_CONTROL) or first.startswith(_FORMULA)
+def _neutral(cell: str) -> str:
+    """The cell, with an apostrophe wherever a formula would begin: in front, and after whatever may end a cell.
+
+    Where `,` is the decimal sign, spreadsheets take `;` for the separator: a cell begins there, within our quotes too.
+    """
+    pieces = [f"'{piece}" if _is_formula(piece) else piece for piece in _SEPARATOR.split(cell)]
+    return ("'" if cell.startswith(_CONTROL) else "") + "".join(pieces)
+
+
+def _is_formula(piece: str) -> bool:
+    """Does it begin like a formula, perhaps in full width, or after spaces, quotes or characters that nobody sees?"""
+    first = next((each for each in piece if each.isprintable() and each not in ' "'), "")
+    return unicodedata.normalize("NFKC", first).startswith(_FORMULA)  # full width and small forms become ASCII
 
 
 def _iso(at: datetime | None) -> str | None:

@@ -42,7 +42,7 @@ class KeyRing:
 
         Raises:
             ValueError: says what is wrong, without the key. A key that was not drawn at random is wrong as well: all
-                zeros, or a few bytes repeated; and so is one key under two ids.
+                zeros, a few bytes repeated, or 16 bytes twice; and so is one key under two ids.
         """
         keys: dict[str, bytes] = {}
         for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -55,8 +55,9 @@ class KeyRing:
                 keys[key_id] = b""
             if len(keys[key_id]) != _KEY_BYTES:
                 raise ValueError(f"key {key_id!r} is not 32 bytes in base64url")
-            if len(set(keys[key_id])) < _FEWEST_DIFFERENT_BYTES:
-                raise ValueError(f"key {key_id!r} repeats a few bytes: python3 dev.py keys new makes a random one")
+            key = keys[key_id]
+            if len(set(key)) < _FEWEST_DIFFERENT_BYTES or key[: _KEY_BYTES // 2] == key[_KEY_BYTES // 2 :]:
+                raise ValueError(f"key {key_id!r} repeats its bytes: python3 dev.py keys new makes a random one")
             if len(set(keys.values())) < len(keys):
                 raise ValueError(f"key {key_id!r} is the same key as another one, under a new id")
         if not keys:

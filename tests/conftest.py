@@ -1,6 +1,7 @@
 """Real parts for every test: Azurite and the sample tenant are started once, the app anew for each test."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,24 +21,27 @@ from shared.sealing import new_key
 from shared.services import Services, services
 from shared.settings import documented, load
 from tests.running_app import Clock, RunningApp
-from tests.support import ROOT, Environment
+from tests.support import LONG, ROOT, Environment
 
 # No test is timed. Each run tries the same examples, so that a failure points to the change under test.
-# `--hypothesis-profile=search` tries others, and more of them.
+# `--hypothesis-profile=search` and `dev.py test --long` try others, and more of them.
 settings.register_profile("same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("search", settings.get_profile("same"), derandomize=False, max_examples=1000)
-settings.load_profile("same")
+settings.load_profile("search" if LONG else "same")
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Hides this machine's settings from each test, and closes the app's parts after it."""
+    """Hides this machine's settings from each test, closes the app's parts after it, and has logging forget the app's
+    secrets: a redactor that learns those of every test takes longer with each."""
+    make_record = logging.getLogRecordFactory()
     for name, _, _ in documented():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
     services.cache_clear()
     yield
     _end_services()
+    logging.setLogRecordFactory(make_record)
 
 
 def _end_services() -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import fnmatch
+import os
 import subprocess
 import threading
 import time
@@ -18,6 +19,7 @@ from shared.services import Services
 
 ROOT = Path(__file__).resolve().parents[1]
 ADA = "ada@contoso.example"
+LONG = bool(os.environ.get("UNDERSTUDY_LONG"))  # `python3 dev.py test --long`
 Environment = dict[str, str]
 MakeServices = Callable[..., Services]
 

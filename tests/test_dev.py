@@ -256,6 +256,55 @@ def test_check_reports_every_check(project: Path) -> None:
     assert done.stdout.splitlines()[-1] == "-- format FAILED, lint FAILED, types FAILED, infra FAILED, audit FAILED"
 
 
+# The tests end when the checks have begun. They say what they were given.
+TESTS = """
+import os, pathlib, sys, time
+print(os.environ.get("UNDERSTUDY_LONG"), *sys.argv[1:])
+while '-n' in sys.argv and not pathlib.Path("begun").exists():
+    time.sleep(0.01)
+sys.exit(int(pathlib.Path("tests-end-with").read_text()))
+"""
+STAND_INS = {
+    "pytest": TESTS,
+    "ruff": "import pathlib\npathlib.Path('begun').touch()",
+    "mypy": "import pathlib, sys\nsys.exit(int(pathlib.Path('types-end-with').read_text()))",
+}
+
+
+def give_stand_ins(project: Path, *, tests: int = 0, types: int = 0) -> None:
+    """Tests and checks that end with these exit codes."""
+    ready_project(project, package="localdev/audit.py", main="")
+    (project / "localdev/infra_check.py").write_text("")
+    for name, main in STAND_INS.items():
+        (project / name).mkdir()
+        (project / name / "__init__.py").write_text("")  # else the installed package comes first
+        (project / name / "__main__.py").write_text(main)
+    (project / "tests-end-with").write_text(str(tests))
+    (project / "types-end-with").write_text(str(types))
+
+
+@posix_only
+@pytest.mark.parametrize(("tests", "types"), [(0, 0), (0, 1), (3, 0)])
+def test_checks_run_beside_the_tests_and_are_told_after_them(project: Path, tests: int, types: int) -> None:
+    """The exit code is the tests' own, or says that a check failed."""
+    give_stand_ins(project, tests=tests, types=types)
+    done = run_dev(["test"], project, plain_environment(UNDERSTUDY_LONG=""))
+    assert done.returncode == (tests or types)
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == list(dev.SIDE_BY_SIDE)
+    assert lines[-1] == f"-- format ok, lint ok, types {'FAILED' if types else 'ok'}, infra ok, audit ok"
+
+
+@posix_only
+@pytest.mark.parametrize("arguments", [[], ["-x"]])
+def test_long_is_for_the_tests_to_see_and_not_for_pytest(project: Path, arguments: list[str]) -> None:
+    """Tests read UNDERSTUDY_LONG, and nothing is taken for a test that hangs. Arguments choose as they always do."""
+    give_stand_ins(project)
+    done = run_dev(["test", *arguments, "--long"], project)
+    assert done.stdout.splitlines()[0].split() == ["1", *dev.WITHOUT_HURRY, *(arguments or dev.SIDE_BY_SIDE)]
+    assert ("-- format ok" in done.stdout) == (not arguments)
+
+
 SERVER = """
 import sys, time
 try:

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
+from starlette.types import ASGIApp
+
 from localdev import tls as tls_files
 from localdev.control.commands import Commands
 from localdev.control.data_commands import DataCommands
@@ -33,6 +35,7 @@ class SampleTenant:
         clock: the time in seconds since 1970; tests pass their own.
         redirect_uris: further ones of the web app, beside http://localhost:<any>/signin/callback.
         keep_secrets: remember every issued secret for `issued_secrets`; False in a long-lived tenant.
+        around: wraps the app that programs talk to, for whoever records what is asked and answered.
     """
 
     client_id = WEB_CLIENT_ID
@@ -49,7 +52,9 @@ class SampleTenant:
         clock: Callable[[], float] = time.time,
         redirect_uris: Iterable[str] = (),
         keep_secrets: bool = True,
+        around: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     ) -> None:
+        self._around = around
         self._tenancy = Tenancy(folder=state, clock=clock, redirect_uris=redirect_uris, keep_secrets=keep_secrets)
         self._commands = Commands(self._tenancy)
         self.data = DataCommands(self._tenancy, self._do)
@@ -68,7 +73,7 @@ class SampleTenant:
         self._tenancy.page = f"http://localhost:{page[0].getsockname()[1]}"
         self._tenancy.devices.page = f"{self._tenancy.page}/device"
         doors = [
-            Door(back_channel(self._tenancy), back, self._tls),
+            Door(self._around(back_channel(self._tenancy)), back, self._tls),
             Door(front(self._tenancy, Control(self._commands, DataCommands(self._tenancy))), page),
         ]
         self._listener = Listener(doors, self._tenancy.faults.stop)

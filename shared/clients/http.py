@@ -74,7 +74,6 @@ class HttpClient:
             url if url.isascii() and " " not in url else requote_uri(url),
             headers=lines,
             body=body,
-            repeatable=repeatable,
             proxy=self._proxy_for(url),
             connect_seconds=self._connect_seconds,
             seconds=min(self._longest_seconds, self._longest_seconds if seconds is None else seconds),

@@ -4,12 +4,16 @@ libcurl does TLS and HTTP outside the interpreter lock. One thread drives all tr
 connections and one copy of the certificate authorities ("libcurl-multi", CURLOPT_CA_CACHE_TIMEOUT). The threads that
 wait for an answer sleep on a queue meanwhile.
 
-libcurl looks once per second whether a kept connection was closed (`Curl_cpool_prune_dead` in lib/conncache.c). A
-request that goes over one in that second fails with `connection`, unless it may be repeated.
+libcurl looks once per second whether a kept connection was closed, or has bytes that nobody asked for
+(`Curl_cpool_prune_dead` in lib/conncache.c). In that second it would send the next person's request over it, and take
+those bytes for the answer. So we look before each request (`_KeptSockets`). A request over a connection that closes
+after that fails with `connection`, unless it may be repeated.
 """
 
 import logging
+import os
 import queue
+import select
 import selectors
 import socket
 import threading
@@ -45,7 +49,6 @@ class Request:
 
     Attributes:
         headers: in the form "Name: value".
-        repeatable: may libcurl send it again when a kept-alive connection turned out to be dead?
         proxy: the proxy's address, or "".
         connect_seconds, seconds: time limits for the connection, and for everything.
     """
@@ -54,7 +57,6 @@ class Request:
     url: str = field(repr=False)
     headers: list[str] = field(repr=False)
     body: bytes | None = field(repr=False)
-    repeatable: bool
     proxy: str
     connect_seconds: float
     seconds: float
@@ -112,23 +114,30 @@ class _Transfer:
         self._bytes = 0
         self._unread = request.body or b""
 
-    def configure(self, handle: pycurl.Curl) -> None:
-        """Gives the request to a handle of `new_handle`, which another transfer may have used."""
+    def configure(self, handle: pycurl.Curl, ca_bundle: str, *, fresh: bool) -> None:
+        """Prepares a handle, which is new or was reset. `fresh` keeps it off the kept connections."""
         request = self.request
         handle.setopt(pycurl.URL, request.url)
-        if request.body is None:
-            handle.setopt(pycurl.HTTPGET, 1)
-        elif request.repeatable:
-            handle.setopt(pycurl.POSTFIELDS, request.body)
-        else:  # libcurl can't repeat what it can't read twice (`Curl_retry_request` in lib/transfer.c)
+        if request.body is not None:
+            # libcurl would by itself send a request again whose kept connection died (`Curl_retry_request`,
+            # lib/transfer.c). It can't repeat a body that it can't read twice.
             handle.setopt(pycurl.POST, 1)
             handle.setopt(pycurl.POSTFIELDSIZE_LARGE, len(request.body))
             handle.setopt(pycurl.READFUNCTION, self._read)
         handle.setopt(pycurl.CUSTOMREQUEST, request.method)
         handle.setopt(pycurl.HTTPHEADER, [*request.headers, "Accept-Encoding: identity", "Expect:"])
+        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         handle.setopt(pycurl.PROXY, request.proxy)
+        handle.setopt(pycurl.CAINFO, ca_bundle)
+        handle.setopt(pycurl.PROXY_CAINFO, ca_bundle)
         handle.setopt(pycurl.CONNECTTIMEOUT_MS, max(int(request.connect_seconds * 1000), 1))
         handle.setopt(pycurl.TIMEOUT_MS, max(int(request.seconds * 1000), 1))
+        handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
+        handle.setopt(pycurl.LOW_SPEED_TIME, _SILENCE_SECONDS)
+        handle.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
+        handle.setopt(pycurl.FRESH_CONNECT, int(fresh))
+        handle.setopt(pycurl.NOSIGNAL, 1)
         handle.setopt(pycurl.HEADERFUNCTION, self._lines.append)
         handle.setopt(pycurl.WRITEFUNCTION, self._keep_part)
 
@@ -153,6 +162,40 @@ class _Transfer:
         return len(part)
 
 
+class _KeptSockets:
+    """The sockets of connections that are kept and at rest. Where there is no `poll`, as on Windows, it knows none."""
+
+    def __init__(self) -> None:
+        self._poll = select.poll() if hasattr(select, "poll") else None
+        self._inodes: dict[int, int] = {}  # a number may be another socket's by now, or a file's
+
+    def add(self, descriptor: int) -> None:
+        """A transfer left this socket."""
+        if self._poll:
+            with suppress(OSError):  # closed
+                self._inodes[descriptor] = os.fstat(descriptor).st_ino
+                self._poll.register(descriptor, select.POLLIN)
+
+    def discard(self, descriptor: int) -> None:
+        """A transfer uses this socket, or it is closed."""
+        if self._poll and self._inodes.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
+    def any_has_news(self) -> bool:
+        """Was one closed by the other end, or are there bytes on one although nobody asked?"""
+        found = False
+        for descriptor, _ in self._poll.poll(0) if self._poll else ():
+            try:
+                same = os.fstat(descriptor).st_ino == self._inodes[descriptor]
+            except OSError:
+                same = False
+            if same:
+                found = True
+            else:
+                self.discard(descriptor)
+        return found
+
+
 class _Driver:
     """The thread that drives libcurl: it waits on sockets, and tells libcurl which are ready ("libcurl-multi", the
     multi_socket interface)."""
@@ -166,6 +209,7 @@ class _Driver:
         self._act_at: float | None = None
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, int] = {}
+        self._kept = _KeptSockets()
         self._bell, self._rung = socket.socketpair()
         for end in (self._bell, self._rung):
             end.setblocking(False)
@@ -232,14 +276,15 @@ class _Driver:
             self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
 
     def _begin_new(self) -> None:
+        fresh = self._kept.any_has_news()
         while True:
             with self._lock:
                 if not self._new:
                     return
                 transfer = self._new.popleft()
-            handle = self._idle.pop() if self._idle else _new_handle(self._ca_bundle)
+            handle = self._idle.pop() if self._idle else pycurl.Curl()
             try:
-                transfer.configure(handle)
+                transfer.configure(handle, self._ca_bundle, fresh=fresh)
             except (pycurl.error, ValueError, UnicodeError):  # a URL or header that can't be sent
                 transfer.fail("connection")
                 continue
@@ -252,8 +297,10 @@ class _Driver:
         while more:
             more, complete, failed = self._multi.info_read()
             for handle in complete:
-                self._release(handle).succeed(handle.getinfo(pycurl.RESPONSE_CODE))
+                transfer, status = self._release(handle), handle.getinfo(pycurl.RESPONSE_CODE)
+                handle.reset()  # else it would hold this transfer, tokens and all, until it is used again
                 self._idle.append(handle)
+                transfer.succeed(status)
             for handle, number, _ in failed:
                 self._release(handle).fail(_REASONS.get(number, "connection"), unsent=number in _UNSENT)
                 handle.close()
@@ -294,25 +341,13 @@ class _Driver:
             self._selector.unregister(descriptor)
         if events:
             self._watched[descriptor] = events
+            self._kept.discard(descriptor)
         else:
             self._watched.pop(descriptor, None)
+            self._kept.add(descriptor)
 
     def _set_timer(self, milliseconds: int) -> None:
         self._act_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
-
-
-def _new_handle(ca_bundle: str) -> pycurl.Curl:
-    """A handle with the options that all transfers share."""
-    handle = pycurl.Curl()
-    handle.setopt(pycurl.CAINFO, ca_bundle)
-    handle.setopt(pycurl.PROXY_CAINFO, ca_bundle)
-    handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
-    handle.setopt(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
-    handle.setopt(pycurl.LOW_SPEED_LIMIT, 1)
-    handle.setopt(pycurl.LOW_SPEED_TIME, _SILENCE_SECONDS)
-    handle.setopt(pycurl.MAXAGE_CONN, _IDLE_SECONDS)
-    handle.setopt(pycurl.NOSIGNAL, 1)
-    return handle
 
 
 def _headers(lines: list[bytes]) -> dict[str, str]:

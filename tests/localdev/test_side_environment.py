@@ -1,8 +1,10 @@
 """Environments beside .venv, and other Pythons. Nothing here reaches a package index."""
 
 import io
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,13 +26,17 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_it_is_made_once_and_again_when_its_packages_change(project: Path) -> None:
-    """A second call changes nothing. A changed requirements file is noticed, and one that can't be met is named."""
+    """A second call changes nothing, nor does another link to the same Python. A changed requirements file is noticed,
+    and one that can't be met is named."""
     environment = SideEnvironment(project, "small", ["--no-index", "-r", "requirements.txt"])
     python = environment.ensure(QUIET)
     assert subprocess.run([python, "-c", "import pip"], check=False).returncode == 0
     mark = environment.folder / "mark"
     mark.touch()
     environment.ensure(QUIET)
+    if os.name != "nt":  # making a link takes a privilege there
+        (project / "python").symlink_to(sys.executable)
+        replace(environment, python=project / "python").ensure(QUIET)
     assert mark.exists()
     (project / "requirements.txt").write_text("no-such-package-anywhere\n")
     with pytest.raises(InstallError, match=r"small: .*no-such-package-anywhere") as caught:

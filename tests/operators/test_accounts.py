@@ -162,6 +162,26 @@ def test_no_cell_is_a_formula(app: RunningApp, operator: Browser, username: str)
     assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
+@pytest.mark.parametrize(
+    ("username", "shown"),
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ("a; \u200b@SUM(A1);b", "a;' \u200b@SUM(A1);b"),
+        ('a;"=1+1', "a;'\"=1+1"),
+        ("a|-1", "a|'-1"),
+        ("a\t\uff1d1", "a\t'\uff1d1"),
+        ("a\r\n+1", "a\r\n'+1"),
+        ("\ufeff=1", "'\ufeff=1"),
+        ("a-b;c=d@contoso.example", "a-b;c=d@contoso.example"),
+    ],
+)
+def test_no_formula_begins_inside_a_cell(app: RunningApp, operator: Browser, username: str, shown: str) -> None:
+    """Where a comma is the decimal sign, spreadsheets begin a new cell at each semicolon, within our quotes too."""
+    app.services.store.save(Account(account_id="evil", username=username))
+    (row,) = (each for each in rows(operator.get("/accounts.csv")) if each["account_id"] == "evil")
+    assert row["username"] == shown
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_nothing_keeps_a_copy_of_the_list(app: RunningApp, operator: Browser, path: str) -> None:
     """Neither a browser nor a proxy stores who uses the app."""

@@ -86,15 +86,17 @@ class StorageProxy:
 
     Args:
         target: connection string of the real storage.
+        service: the one of its services that is behind this road, `Table` or `Queue`.
 
     Attributes:
         requests: method and path of each since `clear`.
         bytes, largest: of all bodies since then, in both directions.
     """
 
-    def __init__(self, target: str) -> None:
-        found = re.search(r"TableEndpoint=http://([\d.]+):(\d+)", target)
-        assert found, "a connection string with a table endpoint is needed"
+    def __init__(self, target: str, service: str = "Table") -> None:
+        found = re.search(rf"{service}Endpoint=http://([\d.]+):(\d+)", target)
+        assert found, "a connection string with this service's endpoint is needed"
+        self.service = service
         self.target = (found[1], int(found[2]))
         self._text = target
         self._lock = threading.Lock()
@@ -110,7 +112,8 @@ class StorageProxy:
     def connection_string(self) -> str:
         """The same storage, by this road."""
         port = self._server.server_address[1]
-        return re.sub(r"TableEndpoint=http://[\d.]+:\d+", f"TableEndpoint=http://127.0.0.1:{port}", self._text)
+        endpoint = f"{self.service}Endpoint=http://"
+        return re.sub(rf"{endpoint}[\d.]+:\d+", f"{endpoint}127.0.0.1:{port}", self._text)
 
     def client(self) -> TableServiceClient:
         """By this road. It asks again as often as the app's own, and doesn't wait as long."""

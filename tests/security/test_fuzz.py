@@ -1,10 +1,8 @@
 """Thousands of requests to each route, generated from docs/openapi.yaml and then made invalid.
 
-500 per route by default; 10,000 with
-`FUZZ_REQUESTS=10000 python3 dev.py test tests/security/test_fuzz.py -o faulthandler_timeout=3600`.
+100 per route by default; 10,000 with `python3 dev.py test --long tests/security/test_fuzz.py`.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,9 +27,9 @@ from localdev.host.routes import Router
 from tests.running_app import RunningApp
 from tests.security import hostile
 from tests.security.storage import etags
-from tests.support import ROOT
+from tests.support import LONG, ROOT
 
-REQUESTS = int(os.environ.get("FUZZ_REQUESTS", "500"))
+REQUESTS = 10_000 if LONG else 100
 SCHEMA = schemathesis.openapi.from_path(ROOT / "docs" / "openapi.yaml")
 OPERATIONS = [each.ok() for each in SCHEMA.get_all_operations() if isinstance(each, Ok)]
 Case = schemathesis.Case[Any]
@@ -46,7 +44,7 @@ ADA = "ada@contoso.example"
 thorough = settings(
     max_examples=REQUESTS,
     database=None,
-    derandomize=REQUESTS <= 500,
+    derandomize=not LONG,
     print_blob=False,
     suppress_health_check=list(HealthCheck),
 )

@@ -524,6 +524,22 @@ def test_flow_cookies_of_other_names_are_left_alone(parts: Services) -> None:
     assert len(parts.sessions.keep_flow(flow, "/", strange)) == 1
 
 
+def test_oldest_flow_is_dropped_in_whatever_order_they_come(make_services: Callable[..., Services]) -> None:
+    """The order of cookies says nothing about their age. One that doesn't open goes before all others."""
+    clock = Clock()
+    sessions = make_services(clock=clock).sessions
+    kept = []
+    for number in range(5):
+        kept.append(sessions.keep_flow({"state": str(number)}, "/", {})[0])
+        clock.move(seconds=1)
+    newest_first = {cookie.name: cookie.value for cookie in reversed(kept)}
+    _, *dropped = sessions.keep_flow({"state": "another"}, "/", newest_first)
+    assert [cookie.name for cookie in dropped] == [kept[0].name]
+    unreadable = sessions.drop_flow("unreadable").name
+    _, *dropped = sessions.keep_flow({"state": "another"}, "/", newest_first | {unreadable: "x"})
+    assert [cookie.name for cookie in dropped] == [unreadable, kept[0].name]
+
+
 def test_a_flood_of_flow_cookies_is_not_answered_with_a_flood(parts: Services) -> None:
     """At most twenty are deleted at a time."""
     flood = {f"understudy-flow-{number:012x}": "x" for number in range(500)}

@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -21,6 +20,7 @@ class Authority(ThreadingHTTPServer):
         fetched: requests by path, counted when they arrive.
         status: of every answer.
         headers: of every answer.
+        odd_keys: what the list of keys holds besides those of `add_key`.
     """
 
     def __init__(self) -> None:
@@ -30,6 +30,7 @@ class Authority(ThreadingHTTPServer):
         self.fetched: Counter[str] = Counter()
         self.status = 200
         self.headers: dict[str, str] = {}
+        self.odd_keys: list[Any] = [{"kty": "unheard-of", "kid": "odd"}, "no key"]
         self.gates = {path: _open_gate() for path in ("/discovery", "/keys")}
 
     @property
@@ -41,6 +42,12 @@ class Authority(ThreadingHTTPServer):
         """Publishes one more key. `issuer`: the issuer that the key signs for, if given."""
         self.private[kid] = rsa.generate_private_key(public_exponent=65537, key_size=bits)
         self.key_issuers[kid] = issuer
+
+    def jwk(self, kid: str) -> dict[str, Any]:
+        """The public half of a key, as the list shows it."""
+        parts = jwt.algorithms.RSAAlgorithm.to_jwk(self.private[kid].public_key(), as_dict=True)
+        issuer = {"issuer": self.key_issuers[kid]} if self.key_issuers[kid] else {}
+        return {**parts, "kid": kid, "use": "sig", **issuer}
 
     def token(self, kid: str, tenant: str = "t1", *, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A token signed with that key, for a person in `tenant`. Claims and header fields of None are left out."""
@@ -71,14 +78,7 @@ class Authority(ThreadingHTTPServer):
         """The document at this path."""
         if path == "/discovery":
             return {"issuer": f"{self.url}/{{tenantid}}", "jwks_uri": f"{self.url}/keys"}
-        return {"keys": [*self._keys(), {"kty": "unheard-of", "kid": "odd"}, "no key"]}
-
-    def _keys(self) -> Iterator[dict[str, Any]]:
-        for kid, key in self.private.items():
-            parts = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
-            yield {**parts, "kid": kid, "use": "sig"} | (
-                {"issuer": self.key_issuers[kid]} if self.key_issuers[kid] else {}
-            )
+        return {"keys": [*map(self.jwk, self.private), *self.odd_keys]}
 
 
 class _Answers(BaseHTTPRequestHandler):

@@ -1,17 +1,22 @@
 """What libcurl does by itself, and what happens to connections that are kept."""
 
+import gc
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
+from random import Random
 
 import pytest
 
 from localdev.tenant import SampleTenant
 from shared.clients.answers import Unavailable
 from shared.clients.http import HttpClient
+from shared.clients.transfers import _Transfer
 from tests.shared.scripted_server import answering
+from tests.support import wait_until
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -40,6 +45,68 @@ def test_what_may_be_repeated_survives_a_kept_connection_that_dies(client: HttpC
         client.request("POST", url, body=b"first")
         assert client.request("POST", url, body=b"again", repeatable=True).status_code == 200
     assert [request.endswith(b"again") for request in requests] == [False, True, True]
+
+
+def test_nothing_of_an_earlier_request_is_sent_with_a_later_one(client: HttpClient) -> None:
+    """Bodies, methods and headers of one person's request never reach another's, whichever order they come in."""
+    bodies = [b"first-and-longest", None, b"second", b"", b"third-is-longer", None, b"4"]
+    with answering([OK for _ in bodies * 2]) as (url, requests):
+        for number, body in enumerate(bodies * 2):
+            headers = {f"X-Own-{number}": "yes"}
+            method = "GET" if body is None else "PATCH" if number % 2 else "POST"
+            client.request(method, url, body=body, headers=headers, repeatable=number % 3 == 0)
+    for number, (request, body) in enumerate(zip(requests, bodies * 2, strict=True)):
+        head, _, received = request.partition(b"\r\n\r\n")
+        assert received == (body or b"")
+        assert head.split(b" ", 1)[0] == (b"GET" if body is None else b"PATCH" if number % 2 else b"POST")
+        assert [line for line in head.split(b"\r\n") if line.startswith(b"X-Own")] == [f"X-Own-{number}: yes".encode()]
+        assert (b"content-length" in head.lower()) == (body is not None)
+
+
+def test_bytes_that_nobody_asked_for_are_no_answer_to_the_next_person(client: HttpClient) -> None:
+    """A server, or a proxy before it, says more than it was asked: the next request goes over another connection."""
+    answered, said = threading.Event(), threading.Event()
+    theirs = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n"
+
+    def say_twice(connection: socket.socket) -> None:
+        connection.sendall(theirs + b"Ada's1")
+        assert answered.wait(5)
+        connection.sendall(theirs + b"Ada's2")
+        said.set()
+
+    with answering(say_twice, theirs + b"Ben's!") as (url, requests):
+        assert client.request("GET", url).content == b"Ada's1"
+        answered.set()
+        assert said.wait(5)
+        assert client.request("GET", url).content == b"Ben's!"
+    assert len(requests) == 2
+
+
+def test_a_token_is_not_sent_over_a_connection_that_was_closed(client: HttpClient) -> None:
+    """It arrives over another one, though it may not be repeated."""
+    answered, closed = threading.Event(), threading.Event()
+
+    def answer_and_close(connection: socket.socket) -> None:
+        connection.sendall(OK)
+        assert answered.wait(5)
+        connection.shutdown(socket.SHUT_RDWR)
+        closed.set()
+
+    with answering(answer_and_close, OK) as (url, requests):
+        client.request("GET", url)
+        answered.set()
+        assert closed.wait(5)
+        assert client.request("POST", url, body=b"token").status_code == 200
+    assert len(requests) == 2
+
+
+def test_nothing_of_a_request_stays_when_it_is_answered(client: HttpClient) -> None:
+    """The handle that is kept for the next request holds neither the token that was sent nor what came back."""
+    with answering(OK) as (url, _):
+        client.request("POST", url, body=b"token")
+    wait_until(
+        lambda: not any(isinstance(each, _Transfer) for each in gc.get_objects()), "nobody has the transfer any more"
+    )
 
 
 def test_connections_are_kept(client: HttpClient) -> None:
@@ -172,3 +239,41 @@ def test_closing_fails_what_is_under_way_and_the_next_request_starts_anew() -> N
         end.set()
         assert client.request("GET", url).status_code == 200
     client.close()
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """Answers with what it was sent, on a kept connection."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        """The method's name is http.server's."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+
+def test_everybody_s_body_arrives_whole_and_is_their_own(client: HttpClient) -> None:
+    """A thousand requests of many sizes by sixteen threads, repeatable or not, over connections that they share."""
+    chance = Random(7)  # noqa: S311 - the same bodies in each run
+    bodies = [chance.randbytes(chance.choice((0, 1, 900, 5_000, 70_000))) for _ in range(1000)]
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echo)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/"
+
+    def echoed(number: int) -> bytes:
+        return client.request("POST", url, body=bodies[number], repeatable=number % 2 == 0).content
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(echoed, range(len(bodies))))
+    client.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    assert answers == bodies

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -241,6 +242,20 @@ def test_a_claim_is_renewed_while_its_run_lasts_and_not_after(app: Services, clo
     assert row(app).claim_owner == before.claim_owner
 
 
+def test_a_sweep_renews_its_claim_while_it_runs(app: Services, store: PagedStore, clock: Clock) -> None:
+    """Also while no turn begins in the slot."""
+    crowd(app)
+
+    def go_slowly() -> None:
+        clock.move(seconds=60)
+        wait_until(lambda: row(app).next_due_at > clock() + CLAIM / 2, "a renewal")
+
+    store.between = go_slowly
+    record = Sweep(app, tasks=(), renew_every=0.001).run(due_slots(store, clock()))
+    assert record
+    assert record.counts == {"unreadable": 150}
+
+
 def test_a_renewal_that_fails_is_tried_again(app: Services, store: PagedStore, clock: Clock) -> None:
     """The storage was down for a moment."""
     claim = claim_slot(row(app), app, renew_every=0.001)
@@ -289,8 +304,16 @@ def test_people_left_behind_keep_the_heartbeat_s_count(app: Services, store: Pag
 def test_closing_the_app_saves_the_turns_that_began_and_gives_the_slot_back(
     make_services: Callable[..., Services], store: PagedStore, clock: Clock
 ) -> None:
-    """Another instance takes the rest at once."""
+    """The threads that would do their tasks end last. Another instance takes the rest at once."""
+    at_work: list[bool] = []
+
+    class Workers(ThreadPoolExecutor):
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            at_work.append(bool(store.slots()[0].claim_owner))
+            super().shutdown(wait, cancel_futures=cancel_futures)
+
     app = make_services(clock=clock, store=store)
+    app.workers = Workers(4)
     crowd(app)
     closing = threading.Thread(target=app.close)
 
@@ -302,6 +325,7 @@ def test_closing_the_app_saves_the_turns_that_began_and_gives_the_slot_back(
     before = people(sweep(app))
     assert 0 < before <= 100
     closing.join()
+    assert at_work == [False]
     assert (row(app).claim_owner, row(app).is_due(clock(), clock())) == ("", True)
     other = make_services(clock=clock, store=store)
     store.between = lambda: None

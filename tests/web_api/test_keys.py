@@ -187,6 +187,24 @@ def test_a_short_rsa_key_signs_for_nobody(authority: Authority, verifier: Verifi
     assert reason(verifier, token) == "weak_key"
 
 
+def test_a_key_for_another_use_signs_for_nobody(authority: Authority, verifier: Verifier) -> None:
+    """RFC 7517, 4.2: `use` says what a key is for. A key that does not say it may sign."""
+    key = authority.jwk("k1")
+    authority.odd_keys = [key | {"kid": "for-encryption", "use": "enc"}, {**key, "kid": "for-any-use"}]
+    del authority.odd_keys[1]["use"]
+    assert reason(verifier, authority.token("k1", header={"kid": "for-encryption"})) == "unknown_key"
+    assert verifier.verify_access_token(authority.token("k1", header={"kid": "for-any-use"}), audience=AUDIENCE)
+
+
+def test_a_key_without_an_id_is_passed_over(authority: Authority, verifier: Verifier) -> None:
+    """`kid` is optional (RFC 7517, 4.5). The other keys of the list are known all the same."""
+    nameless = authority.jwk("k1")
+    del nameless["kid"]
+    authority.odd_keys = [nameless]
+    assert verifier.verify_access_token(authority.token("k1"), audience=AUDIENCE)
+    assert reason(verifier, authority.token("k1", header={"kid": "None"})) == "unknown_key"
+
+
 @pytest.mark.parametrize("typ", ["JWT", "jwt", None, "at+jwt", "AT+JWT", "application/at+jwt"])
 def test_an_access_token_may_say_what_it_is(authority: Authority, verifier: Verifier, typ: str | None) -> None:
     """As Entra's do, in the way of RFC 9068, or not at all."""

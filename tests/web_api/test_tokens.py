@@ -83,6 +83,12 @@ def tampered(tenant: SampleTenant, token: str) -> str:
     return f"{head}.{_part(claims_in(token) | {'oid': 'somebody-else'})}.{signature}"
 
 
+def about_its_own_app(tenant: SampleTenant, token: str) -> str:
+    """An app's own token, of an app without roles: its subject is the app's object in the directory."""
+    claims = claims_in(token)
+    return changed(scp=None, sub=claims["oid"])(tenant, token)
+
+
 APP_ONLY = {"scp": None, "roles": ["Everything.Do"], "preferred_username": None}
 HOUR = 3600
 
@@ -104,6 +110,7 @@ EVIL = [
     (changed(scp=None), 403, "token_scope"),
     (changed(scp="something_else access_as_user_too"), 403, "token_scope"),
     (changed(**APP_ONLY), 403, "token_app_only"),
+    (about_its_own_app, 403, "token_app_only"),
     (changed(scp=None, idtyp="app"), 403, "token_app_only"),
     (changed(idtyp="app"), 403, "token_app_only"),
     (id_token, 401, "token_id_token"),
@@ -112,6 +119,8 @@ EVIL = [
     (of_type("logout+jwt"), 401, "token_type"),
     (changed(exp=None), 401, "token_claims"),
     (changed(exp="tomorrow"), 401, "token_claims"),
+    (changed(nbf="now"), 401, "token_claims"),
+    (changed(nbf=None, iat=None), 401, "token_claims"),
     (changed(filler="x" * 16_000), 401, "token_oversized"),
     (instead("garbage"), 401, "token_malformed"),
     (instead("e30.e30.e30"), 401, "token_algorithm"),
