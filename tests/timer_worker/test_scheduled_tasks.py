@@ -70,7 +70,11 @@ def test_a_scheduled_task_runs_for_a_person_who_is_here(make_services: MakeServi
 def test_a_task_sees_its_occurrence_its_settings_and_no_token_cache(make_services: MakeServices, clock: Clock) -> None:
     """The occurrence is the time that the schedule names, not that of the sweep."""
     seen: list[TaskContext] = []
-    app = app_with(make_services, clock, a_task(seen.append, settings=("FOOTER",)))
+
+    def work(ctx: TaskContext) -> None:
+        seen.append(ctx)
+
+    app = app_with(make_services, clock, a_task(work, settings=("FOOTER",)))
     ada = sign_in(app)
     planned = stored(app, ada).tasks["work"]
     clock.move(seconds=61)
@@ -207,7 +211,11 @@ def test_throttling_that_is_short_is_waited_for_and_a_longer_one_is_the_next_try
     make_services: MakeServices, clock: Clock, sample_tenant: SampleTenant
 ) -> None:
     """Graph is never asked before its time, and another person's task is not held up."""
-    app = app_with(make_services, clock, a_task(lambda ctx: ctx.graph.me() and None, schedule=every(hours=1)))
+
+    def work(ctx: TaskContext) -> None:
+        ctx.graph.me()
+
+    app = app_with(make_services, clock, a_task(work, schedule=every(hours=1)))
     ada, ben = sign_in(app, ADA), sign_in(app, BEN)
     sample_tenant.add_fault("graph", "throttle", retry_after=600, username=ADA)
     clock.move(hours=1)
