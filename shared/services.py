@@ -31,6 +31,8 @@ from shared.monitoring.readiness import Readiness, closed_to_operators, thread_s
 from shared.session import Sessions, UsedFlows
 from shared.settings import Settings, from_environment
 from shared.store import AccountStore, TableAccountStore
+from shared.store.markers import MarkerStore
+from shared.store.tables.markers import TableMarkers
 from tasks import TASKS
 
 logger = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Services:
         lease_clock: LeaseClock | None = None,
         wait: Callable[[float], None] = time.sleep,
         store: AccountStore | None = None,
+        markers: MarkerStore | None = None,
         tables: TableServiceClient | None = None,
         http: HttpClient | None = None,
         rate_limit: RateLimit | None = None,
@@ -71,7 +74,14 @@ class Services:
         self.wait = wait
         self.closing = threading.Event()
         self.slot_runs: set[Future[None]] = set()
-        given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit, "used_flows": used_flows}
+        given = {
+            "store": store,
+            "markers": markers,
+            "tables": tables,
+            "http": http,
+            "rate_limit": rate_limit,
+            "used_flows": used_flows,
+        }
         # A cached_property looks for its value here first.
         vars(self).update({name: part for name, part in given.items() if part is not None})
 
@@ -98,6 +108,11 @@ class Services:
     def store(self) -> AccountStore:
         """Accounts in Azure Table Storage."""
         return TableAccountStore(self.tables)
+
+    @cached_property
+    def markers(self) -> MarkerStore:
+        """What tasks did, and must not do twice."""
+        return TableMarkers(self.tables)
 
     @cached_property
     def tables(self) -> TableServiceClient:

@@ -46,7 +46,7 @@ ROOMS = {
         *("accounts", "clients", "clock", "error_codes", "errors", "sealing", "settings", "settings_parsers"),
         *("store", "telemetry", "token_cache_schema"),
     ),
-    "background": ("accounts", "clients"),
+    "background": ("accounts", "clients", "errors", "store"),
     "monitoring": ("accounts", "clients", "errors", "settings", "store"),
     "sweep_queue": ("clients", "store"),
     "services": (

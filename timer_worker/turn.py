@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from shared.accounts import REDEMPTION, Account, Attempt, Failure, Outcome, TaskStatus, Verdict, rebased
 from shared.background import Task, TaskContext, TaskState
 from shared.background.planner import Planner
+from shared.background.writes import Writes
 from shared.clients.graph import Graph
-from shared.errors import GraphError, SignInRequired, StoreError, TokenError
+from shared.errors import GraphError, MayHaveHappened, SignInRequired, StoreError, TokenError
 from shared.services import Services
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ def run_task(turn: Turn, task: Task, planner: Planner, app: Services) -> Turn:
     account, now = turn.after, app.now()
     status = planner.begin(task, account, now)
     state, context = _context(turn, task, status, planner, app)
+    final = False
     try:
         task.run(context)
         state.check()
@@ -122,20 +124,33 @@ def run_task(turn: Turn, task: Task, planner: Planner, app: Services) -> Turn:
     except GraphError as error:
         logger.info("task %s: %s (request %s)", task.name, error, error.request_id)
         reason, after = f"graph_{error.status or error.code}", error.retry_after or 0.0
+    except MayHaveHappened as error:
+        logger.error("task %s: %s", task.name, error)
+        reason, after, final = "may_have_happened", 0.0, True
     except Exception as error:  # a task is the adopter's code: any error of it is recorded on the account
         logger.exception("task %s failed", task.name)
         reason, after = type(error).__name__, 0.0
     else:
         done = planner.succeed(task, status, account, app.now(), record=context.recorded)
         return replace(turn, after=_with_state(done, task, state))
-    return fail_task(replace(turn, after=_with_state(account, task, state)), task, reason, planner, app, after=after)
+    kept = replace(turn, after=_with_state(account, task, state))
+    return fail_task(kept, task, reason, planner, app, after=after, final=final)
 
 
-def fail_task(turn: Turn, task: Task, reason: str, planner: Planner, app: Services, *, after: float = 0.0) -> Turn:
-    """The turn after a task failed: it is tried again, not before `after` seconds."""
+def fail_task(
+    turn: Turn,
+    task: Task,
+    reason: str,
+    planner: Planner,
+    app: Services,
+    *,
+    after: float = 0.0,
+    final: bool = False,
+) -> Turn:
+    """The turn after a task failed: it is tried again, not before `after` seconds, unless that is `final`."""
     now = app.now()
     status = planner.begin(task, turn.after, now)
-    failed = planner.fail(task, status, turn.after, now, reason=reason, after=after)
+    failed = planner.fail(task, status, turn.after, now, reason=reason, after=after, final=final)
     code = f"{task.name}: {reason}"
     noted = app.lifecycle.apply_task_failure(failed, code, now, before=turn.failure)
     return replace(turn, after=noted, verdict=Verdict(Outcome.TASK_FAILED, code=code))
@@ -165,6 +180,7 @@ def _context(
         wait=app.wait,
         renew=renew,
         links=state,
+        on_write=Writes(account.account_id, task.name, planner.occurrence_key(task, status), app.markers, app.now),
     )
     context = TaskContext(
         account=replace(account, sealed_cache=b"", task_state={}),

@@ -86,10 +86,18 @@ class Planner:
         return self._settle(task, self._at_next(task, done, account, now), account)
 
     def fail(
-        self, task: Task, status: TaskStatus, account: Account, now: datetime, *, reason: str, after: float = 0.0
+        self,
+        task: Task,
+        status: TaskStatus,
+        account: Account,
+        now: datetime,
+        *,
+        reason: str,
+        after: float = 0.0,
+        final: bool = False,
     ) -> Account:
         """The account after a run that failed. It is tried again after 1, 5 and 15 minutes, unless the next occurrence
-        comes first, and not before `after` seconds."""
+        comes first, and not before `after` seconds; with `final`, at the next occurrence."""
         last = status.failure
         again = last if last and last.reason == reason else None
         failure = TaskFailure(reason, again.first_at if again else now, now, again.count + 1 if again else 1)
@@ -99,7 +107,7 @@ class Planner:
         if next_at is not None:
             not_before = now + timedelta(seconds=after)
             again_at = max(now + RETRIES[min(status.tries, len(RETRIES) - 1)], not_before)
-            if status.tries < len(RETRIES) and again_at < next_at:
+            if not final and status.tries < len(RETRIES) and again_at < next_at:
                 following = replace(failed, next_at=again_at)
             else:
                 following = replace(following, next_at=max(next_at, not_before))
@@ -112,6 +120,12 @@ class Planner:
     def today(self, status: TaskStatus, now: datetime) -> date:
         """The local date of the occurrence that is run."""
         return date.fromisoformat(status.date) if status.date else now.astimezone(UTC).date()
+
+    def occurrence_key(self, task: Task, status: TaskStatus) -> str:
+        """What all tries of a run have in common: the local date, or the time. "" for a task without a schedule."""
+        if task.schedule is None or status.occurrence is None:
+            return ""
+        return status.date if task.schedule.is_once_per_date else status.occurrence.isoformat()
 
     def _settle(self, task: Task, status: TaskStatus, account: Account) -> Account:
         """The account, whose token is good, with this status and due accordingly."""

@@ -276,49 +276,64 @@ class Graph:
         """Sends a call, again if that is safe and Graph was only busy. Returns an answer below 300, or with `redirects`
         below 400. Raises GraphError."""
         repeatable = method == "GET" if repeatable is None else repeatable
-        content, kind = (
-            (body, None) if isinstance(body, bytes | None) else (json.dumps(body).encode(), "application/json")
-        )
-        challenged, pauses, was_repeated = False, list(_PAUSES), False
+        pauses, was_repeated, may_have_acted = list(_PAUSES), False, False
         while True:
-            all_headers: dict[str, str | None] = {
-                "Authorization": f"Bearer {self.access_token}",
-                "Accept": "application/json",
-                "Content-Type": kind,
-                **telemetry.outgoing(),
-                **(headers or {}),
-            }
-            unsent = False
             try:
-                answer = self.http.request(
-                    method, url, headers=all_headers, body=content, seconds=self._seconds_left(), repeatable=repeatable
-                )
-            except Unavailable as error:
-                failure, unsent = GraphError(0, error.reason), error.unsent
-                failure.__cause__ = error
-            else:
-                if answer.status_code < (400 if redirects else 300):
-                    return answer
-                if method == "DELETE" and answer.status_code == 404 and was_repeated:
-                    return answer
-                failure = self._error(answer)
-                if failure.claims and self.renew and not challenged:
-                    self.access_token = self.renew(failure.claims)
-                    challenged = True
-                    continue
-            pause = self._pause_before_repeating(failure, pauses, repeatable=repeatable, unsent=unsent)
-            if pause is None or self.wait is None:
-                raise failure
+                return self._attempt(method, url, body, headers or {}, repeatable=repeatable, redirects=redirects)
+            except GraphError as error:
+                if method == "DELETE" and error.status == 404 and was_repeated:
+                    return HttpAnswer(204, {}, b"")
+                may_have_acted = may_have_acted or not error.did_nothing
+                pause = self._pause_before_repeating(error, pauses, repeatable=repeatable)
+                if pause is None or self.wait is None:
+                    error.did_nothing = not may_have_acted
+                    raise
             self.wait(pause)
             was_repeated = True
 
-    def _pause_before_repeating(
-        self, failure: GraphError, pauses: list[float], *, repeatable: bool, unsent: bool
-    ) -> float | None:
+    def _attempt(
+        self,
+        method: str,
+        url: str,
+        body: Any,
+        headers: Mapping[str, str],
+        *,
+        repeatable: bool,
+        redirects: bool,
+        challenged: bool = False,
+    ) -> HttpAnswer:
+        """Sends a call once, and once more after a claims challenge. Raises GraphError."""
+        is_json = not isinstance(body, bytes | None)
+        try:
+            answer = self.http.request(
+                method,
+                url,
+                headers={
+                    "Authorization": f"Bearer {self.access_token}",
+                    "Accept": "application/json",
+                    "Content-Type": "application/json" if is_json else None,
+                    **telemetry.outgoing(),
+                    **headers,
+                },
+                body=json.dumps(body).encode() if is_json else body,
+                seconds=self._seconds_left(),
+                repeatable=repeatable and method != "DELETE",  # what a repeat doesn't find has been deleted
+            )
+        except Unavailable as error:
+            raise GraphError(0, error.reason, did_nothing=error.unsent) from error
+        if answer.status_code < (400 if redirects else 300):
+            return answer
+        failure = self._error(answer)
+        if not failure.claims or self.renew is None or challenged:
+            raise failure
+        self.access_token = self.renew(failure.claims)
+        return self._attempt(method, url, body, headers, repeatable=repeatable, redirects=redirects, challenged=True)
+
+    def _pause_before_repeating(self, failure: GraphError, pauses: list[float], *, repeatable: bool) -> float | None:
         """Seconds to wait before a call is sent again; None when it must not be."""
         if failure.retry_after is not None:  # 429, or 503: Graph did nothing, and says when it will
             pause: float | None = max(failure.retry_after, 1.0)
-        elif (repeatable and failure.status in (0, *_PASSING)) or unsent:
+        elif failure.status in (0, *_PASSING) and (repeatable or failure.did_nothing):
             pause = pauses.pop(0) if pauses else None
         else:
             pause = None
@@ -331,7 +346,7 @@ class Graph:
             return None
         seconds = (self.until - self.now()).total_seconds()
         if seconds <= 0:
-            raise GraphError(0, "out_of_time")
+            raise GraphError(0, "out_of_time", did_nothing=True)
         return seconds
 
     def _error(self, answer: HttpAnswer) -> GraphError:
@@ -343,6 +358,7 @@ class Graph:
             claims=claims_challenge(answer.headers.get("www-authenticate", "")) if status == 401 else "",
             retry_after=self.http.retry_after(answer) if asks_to_wait else None,
             request_id=answer.headers.get("request-id", "")[:64],
+            did_nothing=asks_to_wait or (400 <= status < 500 and status != 408),
         )
 
 

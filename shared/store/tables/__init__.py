@@ -5,6 +5,7 @@ rows           an account as a row, and back
 batches        many rows in as few transactions as fit, and what became of each
 hints          the table Slots
 listing        lists and counts
+markers        the table Markers: effects that must not happen twice
 first_edition  rows with keys of the first edition
 service        the three tables, and the SDK's errors as ours
 wire/          the service's bodies, written and read here
