@@ -16,6 +16,7 @@ from shared import log_redaction
 from shared.accounts.lifecycle import Lifecycle
 from shared.background import checks, first_edition
 from shared.background.planner import Planner
+from shared.background.threads import TaskThreads
 from shared.clients.graph import Graph
 from shared.clients.http import HttpClient
 from shared.clients.queues import Queues
@@ -94,7 +95,7 @@ class Services:
         made = vars(self)
         if "workers" in made:
             self.workers.shutdown()
-        for name in ("unsaved_tokens", "readiness", "http", "tables", "queues"):
+        for name in ("task_threads", "unsaved_tokens", "readiness", "http", "tables", "queues"):
             if name in made:
                 made[name].close()
 
@@ -201,8 +202,13 @@ class Services:
 
     @cached_property
     def workers(self) -> ThreadPoolExecutor:
-        """The threads of all sweeps in this process."""
+        """The threads in which all sweeps of this process acquire tokens."""
         return ThreadPoolExecutor(self.settings.sweep_concurrency, thread_name_prefix="sweep")
+
+    @cached_property
+    def task_threads(self) -> TaskThreads:
+        """The threads that tasks run in."""
+        return TaskThreads(self.settings.sweep_concurrency)
 
     def graph(self, access_token: str, *, until: datetime | None = None) -> Graph:
         """Microsoft Graph for one person. No call lasts longer than `until`."""

@@ -3,6 +3,7 @@
 Only what is in TASKS runs.
 """
 
+from tasks.morning_digest import morning_digest
 from tasks.profile_changes import profile_changes
 
-TASKS = (profile_changes,)
+TASKS = (profile_changes, morning_digest)

@@ -8,6 +8,7 @@ import pytest
 
 from localdev.app_settings import is_placeholder
 from shared.settings import documented
+from tasks import TASKS
 from tests.support import ROOT, ignored
 
 BLUEPRINTS = {"graph_me", "health", "operators", "signin", "timer_worker", "web_api"}
@@ -43,7 +44,9 @@ def test_example_settings_are_settings_that_exist() -> None:
     """Every name in the example is read by the app or by the Functions host."""
     values = json.loads((ROOT / "local.settings.json.example").read_text("utf-8"))["Values"]
     known = {name for name, _, _ in documented()}
-    assert set(values) <= known | HOSTS_OWN
+    of_tasks = {name for task in TASKS for name in task.settings}
+    assert set(values) <= known | HOSTS_OWN | of_tasks
+    assert of_tasks <= set(values)
 
 
 def test_example_holds_placeholders_where_a_tenant_differs() -> None:

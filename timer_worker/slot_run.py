@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from shared import telemetry
 from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict, is_owned
 from shared.background import Task
+from shared.background.threads import RunningTask
 from shared.errors import Conflict, StoreError
 from timer_worker import notifications
 from timer_worker.batch import LONGEST_SECONDS, Batch
@@ -35,14 +37,14 @@ class _Running:
         tasks: those that are not done yet; the first is running.
         limit: seconds for all of them.
         began: when the thread began; None while they wait for one.
-        left_behind: they were late, and nobody waits for them any more.
+        current: the run of the first of them, in its thread.
     """
 
     turn: Turn
     tasks: list[Task]
     limit: float
     began: float | None = None
-    left_behind: bool = False
+    current: RunningTask | None = None
 
     @property
     def seconds_left(self) -> float | None:
@@ -208,8 +210,9 @@ class SlotRun:
         task raises."""
         running.began = time.monotonic()
         while running.tasks and running.turn.access_token:
-            turn = run_task(running.turn, running.tasks[0], self._planner, self._app)
-            if running.left_behind:
+            with self._app.task_threads.run(running.tasks[0].name) as running.current:
+                turn = run_task(running.turn, running.tasks[0], self._planner, self._app)
+            if running.current.is_left_behind:
                 return
             running.turn = turn
             running.tasks.pop(0)
@@ -251,7 +254,10 @@ class SlotRun:
         late = [key for key, running in self._running.items() if running.seconds_left == 0]
         for key in late:
             running = self._running.pop(key)
-            running.left_behind = True
+            if not running.current or not running.tasks:
+                self._finish(running.turn)  # they came to their end just now
+                continue
+            self._app.task_threads.leave_behind(running.current)
             task = running.tasks[0]
             logger.error("task %s ran out of time and is left behind", task.name)
             self._finish(fail_task(running.turn, task, "timed_out", self._planner, self._app))
@@ -266,14 +272,26 @@ class SlotRun:
     def _save_tokens(self) -> None:
         """Saves tokens, and then begins the tasks. No lease is held meanwhile: a task that needs a fresher token takes
         it as a request would."""
-        for turn in self._save(self._tokens.take()):
-            tasks = self._tasks_of(turn)
+        for saved in self._save(self._tokens.take()):
+            turn, tasks = self._without_stuck_tasks(saved, self._tasks_of(saved))
             if not tasks:
-                self._progress.count(turn)
+                self._finish(turn)
                 continue
             limit = sum(task.time_limit.total_seconds() for task in tasks) + self._grace.total_seconds()
             running = self._running[turn.after.account_id] = _Running(turn, tasks, limit)
-            self._app.workers.submit(telemetry.carried(self._do_tasks), running)
+            self._app.task_threads.start(partial(telemetry.carried(self._do_tasks), running))
+
+    def _without_stuck_tasks(self, turn: Turn, tasks: list[Task]) -> tuple[Turn, list[Task]]:
+        """The tasks that may be started. The others hang in too many threads, and count as failed."""
+        ready = []
+        for task in tasks:
+            if self._app.task_threads.may_start(task.name):
+                ready.append(task)
+                continue
+            hanging = self._app.task_threads.hanging(task.name)
+            logger.error("task %s is not started: %d of its runs have not come back", task.name, hanging)
+            turn = fail_task(turn, task, "hangs", self._planner, self._app)
+        return turn, ready
 
     def _tasks_of(self, turn: Turn) -> list[Task]:
         if not turn.access_token:

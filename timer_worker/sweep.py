@@ -124,11 +124,12 @@ class Sweep:
                     claim.give_back()
 
     def _tell_what_nobody_is_asked_for(self) -> None:
-        """Logs the permissions of tasks that sign-in does not ask for: such a task waits for everybody who signs in."""
+        """Logs the permissions that sign-in does not ask for, of tasks that are on for everybody: they wait for consent
+        for everybody who signs in."""
         known = {bare(scope) for scope in self._app.settings.scopes}
         for task in self._planner.tasks:
             for scope in task.scopes:
-                if bare(scope) not in known:
+                if task.default == "on" and bare(scope) not in known:
                     logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
 
     def _note_failure(self, slot: Slot, why: str) -> None:

@@ -113,11 +113,11 @@ def run_task(turn: Turn, task: Task, planner: Planner, app: Services) -> Turn:
     the task raises."""
     account, now = turn.after, app.now()
     status = planner.begin(task, account, now)
-    state, context = _context(turn, task, status, planner, app)
+    run = prepare_run(turn, task, status, planner, app)
     final = False
     try:
-        task.run(context)
-        state.check()
+        task.run(run.context)
+        run.state.check()
     except TokenError as error:  # Graph asked for another token, and there is none
         logger.info("task %s: no token: %s", task.name, error)
         return _end_without_token(turn, task, error, planner, app)
@@ -131,9 +131,9 @@ def run_task(turn: Turn, task: Task, planner: Planner, app: Services) -> Turn:
         logger.exception("task %s failed", task.name)
         reason, after = type(error).__name__, 0.0
     else:
-        done = planner.succeed(task, status, account, app.now(), record=context.recorded)
-        return replace(turn, after=_with_state(done, task, state))
-    kept = replace(turn, after=_with_state(account, task, state))
+        done = planner.succeed(task, status, account, app.now(), record=run.context.recorded)
+        return replace(turn, after=_with_state(done, task, run.state))
+    kept = replace(turn, after=_with_state(account, task, run.state))
     return fail_task(kept, task, reason, planner, app, after=after, final=final)
 
 
@@ -156,14 +156,30 @@ def fail_task(
     return replace(turn, after=noted, verdict=Verdict(Outcome.TASK_FAILED, code=code))
 
 
-def _context(
-    turn: Turn, task: Task, status: TaskStatus, planner: Planner, app: Services
-) -> tuple[TaskState, TaskContext]:
-    """What the task gets, on copies of what is stored."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a task, about to begin.
+
+    Attributes:
+        state, context: on copies of what is stored.
+        writes: what the task sends.
+    """
+
+    context: TaskContext
+    state: TaskState
+    writes: Writes
+
+
+def prepare_run(
+    turn: Turn, task: Task, status: TaskStatus, planner: Planner, app: Services, *, dry_run: bool = False
+) -> Run:
+    """A run of a task for a person whose token is saved. In a dry run nothing is written to Graph."""
     account, now = turn.after, app.now()
     states = account.task_state
     taken = len(json.dumps({name: state for name, state in states.items() if name != task.name}))
     state = TaskState(copy.deepcopy(states.get(task.name, {})), taken=taken)
+    occurrence = planner.occurrence_key(task, status)
+    writes = Writes(account.account_id, task.name, occurrence, app.markers, app.now, dry_run=dry_run)
 
     def renew(claims: str) -> str:
         known = app.store.get(account.account_id)
@@ -180,7 +196,7 @@ def _context(
         wait=app.wait,
         renew=renew,
         links=state,
-        on_write=Writes(account.account_id, task.name, planner.occurrence_key(task, status), app.markers, app.now),
+        on_write=writes,
     )
     context = TaskContext(
         account=replace(account, sealed_cache=b"", task_state={}),
@@ -188,9 +204,11 @@ def _context(
         state=state,
         occurrence=status.occurrence or now,
         today=planner.today(status, now),
+        zone=planner.zone_of(account),
         settings={name: app.settings.of_tasks.get(name, "") for name in task.settings},
+        dry_run=dry_run,
     )
-    return state, context
+    return Run(context, state, writes)
 
 
 def _with_state(account: Account, task: Task, state: TaskState) -> Account:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from shared.accounts import LONGEST_RECORD, MOST_JSON_BYTES, Account
 from shared.clients.graph import Graph
@@ -68,6 +69,7 @@ class TaskContext:
         state: what the last run kept, and this one keeps: also when it fails.
         occurrence: when this run was meant to happen; the time of the turn for a task without a schedule.
         today: the person's local date then.
+        zone: their time zone.
         settings: the task's own, by name; "" for one that is not set.
         dry_run: is it only tried out? Then nothing is written.
         recorded: the last text given to `record`.
@@ -78,6 +80,7 @@ class TaskContext:
     state: TaskState
     occurrence: datetime
     today: date
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     settings: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
     recorded: str = ""

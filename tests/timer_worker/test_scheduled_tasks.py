@@ -1,5 +1,6 @@
 """Tasks with a schedule in a sweep: who is due, what is stored, and what a sign-in or a sign-out meanwhile leaves."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from shared.background.tasks import Task
 from shared.services import Services
 from shared.sweep_queue import due_slots
 from tests.running_app import Clock
-from tests.support import MakeServices, sign_in, stored
+from tests.support import MakeServices, sign_in, stored, wait_until
 from timer_worker.sweep import Sweep
 
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
@@ -230,3 +231,40 @@ def test_throttling_that_is_short_is_waited_for_and_a_longer_one_is_the_next_try
     sample_tenant.add_fault("graph", "throttle", retry_after=5, times=1)
     clock.move(hours=1)
     assert sweep(app) == {"fresh": 2}
+
+
+def test_a_task_that_hangs_again_and_again_is_no_longer_started_and_costs_nobody_their_token(
+    make_services: MakeServices, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With four threads for tasks one may hang. The others' tasks run, and it is started again when it came back."""
+    release, begun, other = threading.Event(), list[str](), list[str]()
+
+    def hang(ctx: TaskContext) -> None:
+        begun.append(ctx.account.username)
+        release.wait(60)
+
+    stuck = a_task(hang, name="stuck", time_limit=timedelta(milliseconds=50))
+    app = app_with(
+        make_services, clock, stuck, a_task(lambda _: other.append("ran"), name="other"), SWEEP_CONCURRENCY="4"
+    )
+    ada, ben = sign_in(app, ADA), sign_in(app, BEN)
+
+    def turn() -> dict[str, int]:
+        clock.move(minutes=20)
+        record = Sweep(app, grace=timedelta(milliseconds=50)).run(due_slots(app.store, app.now()))
+        return record.counts if record else {}
+
+    try:
+        turn()
+        for _ in range(2):
+            assert turn() == {"task_failed": 2}
+        assert len(begun) <= 2
+        reasons = [status(app, each, "stuck").failure for each in (ada, ben)]
+        assert [each.reason for each in reasons if each] == ["hangs", "hangs"]
+        assert "task stuck is not started: " in caplog.text
+        assert len(other) >= 4
+        assert all(stored(app, each).cache_version >= each.cache_version + 3 for each in (ada, ben))
+    finally:
+        release.set()
+    wait_until(lambda: app.task_threads.may_start("stuck"), "the runs that hung came back")
+    assert turn() == {"fresh": 2}

@@ -208,5 +208,6 @@ def test_a_task_whose_scope_nobody_is_asked_for_is_an_error_in_the_log(
 def test_the_apps_own_tasks_need_only_scopes_that_are_asked_for_by_default() -> None:
     """A deployment with the default SCOPES runs all of them."""
     default = next(value for name, value, _ in documented() if name == "SCOPES")
+    on = [task for task in TASKS if task.default == "on"]
     asked = {bare(scope) for scope in default.split()}
-    assert [scope for task in TASKS for scope in task.scopes if bare(scope) not in asked] == []
+    assert [scope for task in on for scope in task.scopes if bare(scope) not in asked] == []
