@@ -17,7 +17,7 @@ from datetime import timedelta
 from shared import telemetry
 from shared.accounts import Outcome, all_slots
 from shared.background import first_edition
-from shared.background.planner import bare
+from shared.background.planner import missing_scopes
 from shared.errors import StoreError
 from shared.services import Services
 from shared.store import Slot, SweepRecord
@@ -126,10 +126,9 @@ class Sweep:
     def _tell_what_nobody_is_asked_for(self) -> None:
         """Logs the permissions that sign-in does not ask for, of tasks that are on for everybody: they wait for consent
         for everybody who signs in."""
-        known = {bare(scope) for scope in self._app.settings.scopes}
         for task in self._planner.tasks:
-            for scope in task.scopes:
-                if task.default == "on" and bare(scope) not in known:
+            if task.default == "on":
+                for scope in missing_scopes(task.scopes, self._app.settings.scopes):
                     logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
 
     def _note_failure(self, slot: Slot, why: str) -> None:

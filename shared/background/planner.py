@@ -1,8 +1,9 @@
 """Decides which tasks run for a person, and when. Pure functions of time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from shared.accounts import Account, Choice, State, TaskFailure, TaskStatus
@@ -12,6 +13,12 @@ from shared.background.tasks import Task
 
 RETRIES = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15))
 WAITS_FOR_CONSENT = "consent"
+_GRAPH_HOSTS = (
+    "graph.microsoft.com",
+    "graph.microsoft.us",
+    "dod-graph.microsoft.us",
+    "microsoftgraph.chinacloudapi.cn",
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,7 @@ class Planner:
     def _planned(self, task: Task, status: TaskStatus, account: Account, now: datetime) -> TaskStatus:
         if not _is_on(task, status):
             return replace(status, next_at=None, waiting="")
-        if missing_scopes(task, account):
+        if missing_scopes(task.scopes, account.scopes):
             return replace(status, next_at=None, waiting=WAITS_FOR_CONSENT)
         allowed = replace(status, waiting="")
         if task.schedule is None:
@@ -153,15 +160,20 @@ class Planner:
         return replace(status, next_at=found.due_at, occurrence=found.at, date=found.date)
 
 
-def missing_scopes(task: Task, account: Account) -> list[str]:
-    """The permissions of this task that this person did not grant."""
-    granted = {bare(scope) for scope in account.scopes}
-    return [scope for scope in task.scopes if bare(scope) not in granted]
+def missing_scopes(wanted: Iterable[str], granted: Iterable[str]) -> list[str]:
+    """Those of the wanted permissions that are not among the granted ones. Each belongs to a resource: `User.Read` is
+    Microsoft Graph's, and never another API's."""
+    known = {_full_name(scope) for scope in granted}
+    return [scope for scope in wanted if _full_name(scope) not in known]
 
 
-def bare(scope: str) -> str:
-    """A scope in lower case, without the resource in front."""
-    return scope.rsplit("/", 1)[-1].lower()
+def _full_name(scope: str) -> str:
+    """A permission in lower case; without the resource if that is Graph in any cloud, which is the default ("Scopes and
+    permissions in the Microsoft identity platform"; "National cloud deployments")."""
+    resource, _, name = scope.lower().rpartition("/")
+    host = urlsplit(resource).hostname or ""
+    is_graph = host in _GRAPH_HOSTS and resource.startswith("https://")
+    return name if is_graph else scope.lower()
 
 
 def _is_on(task: Task, status: TaskStatus) -> bool:

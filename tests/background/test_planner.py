@@ -74,6 +74,24 @@ def test_a_task_without_a_permission_waits_and_says_so() -> None:
     assert status(granted).next_at is not None
 
 
+@pytest.mark.parametrize(
+    ("wanted", "granted", "waits"),
+    [
+        ("User.Read", "https://graph.microsoft.com/user.read", False),
+        ("https://graph.microsoft.us/User.Read", "User.Read", False),
+        ("User.Read", "api://x/User.Read", True),
+        ("api://x/User.Read", "User.Read", True),
+        ("api://x/User.Read", "api://x/user.read", False),
+        ("api://x/User.Read", "api://y/User.Read", True),
+        ("User.Read", "https://graph.microsoft.com.evil.example/User.Read", True),
+    ],
+)
+def test_a_permission_belongs_to_its_resource(wanted: str, granted: str, *, waits: bool) -> None:
+    """Another API's permission of the same name satisfies nothing."""
+    after = planner(a_task(scopes={wanted: ""})).plan(replace(ADA, scopes=(granted,)), NOW)
+    assert bool(status(after).waiting) == waits
+
+
 def test_a_task_that_is_no_longer_there_makes_nobody_due() -> None:
     """What the person chose is kept, in case it comes back."""
     off = a_task(default="off")
