@@ -97,12 +97,11 @@ def first_of_each_slot(count: int) -> list[list[int]]:
 
 
 def make_due(rig: Rig, number: int) -> None:
-    """Makes one person due now, as whoever wakes an account does: first the row and then the slot's hint."""
+    """Makes one person due now, as whoever wakes an account does."""
     store, now = rig.services.store, rig.clock()
     account = store.get(account_id(number))
     assert account, "it was stored"
-    store.touch(replace(account, due_at=now))
-    store.lower_hint(account.slot, now)
+    store.wake(replace(account, due_at=now))
 
 
 def make_all_due(rig: Rig, due_at: datetime) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Protocol
 
+_LATEST = datetime(3000, 1, 1, tzinfo=UTC).timestamp()  # a later Date says nothing: times are added to it
 _DATE_RESOLUTION = 2.0
 """Seconds. The header counts whole ones (RFC 9110, 5.6.7), and a server may make its text once a second (ASP.NET Core,
 DateHeaderValueManager.cs; Node.js, `utcDate` in lib/internal/http.js)."""
@@ -82,6 +83,8 @@ class StorageClock:
         try:
             posix = parsedate_to_datetime(date).replace(tzinfo=UTC).timestamp()
         except (ValueError, OverflowError):
+            return
+        if posix > _LATEST:
             return
         heard = _Bounds(posix - received, posix + _DATE_RESOLUTION - sent, received)
         if self._bounds:

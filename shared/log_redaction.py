@@ -21,12 +21,12 @@ _SHORTEST_SECRET = 8
 # Below WARNING these log requests, responses and cache events.
 _CHATTY = ("azure", "msal", "urllib3")
 
-# A name may stand in a query, in JSON, in JSON inside another text (backslashes before quotes, `\u0026` before a name),
-# or percent-encoded, more than once even (`%3D`, `%253D`).
+# A name may stand in a query, in JSON, in JSON inside another text (backslashes before quotes; `\u0022`, `\u0026` and
+# `\u003d` as .NET writes them), or percent-encoded, more than once even (`%3D`, `%253D`), backslashes too (`%5C%22`).
 _START = r"(?:\b|(?<=%[0-9A-F]{2})|(?<=25[0-9A-F]{2})|(?<=\\[nrt])|(?<=\\u[0-9A-F]{4}))"
-_QUOTE = r"(?:\\*['\"]|%(?:25)*2[27])?"
+_QUOTE = r"(?:\\*(?:['\"]|\\u002[27])|(?:%(?:25)*5C)*%(?:25)*2[27])?"
 _GAP = r"(?:\s|\+|%(?:25)*20)*"
-_ASSIGNED = rf"{_QUOTE}{_GAP}(?:[=:]|%(?:25)*3[AD]){_GAP}{_QUOTE}"
+_ASSIGNED = rf"{_QUOTE}{_GAP}(?:[=:]|\\+u003d|%(?:25)*3[AD]){_GAP}{_QUOTE}"
 _NAMES = (
     "access_token|refresh_token|id_token|client_secret|client_assertion|assertion|code_verifier|device_code|password"
     "|AccountKey|SharedAccessKey|SharedAccessSignature|sig|x-functions-key"

@@ -21,11 +21,16 @@ def due_slots(
 
     Args:
         lease_now: the lease clock's time, when that is another than `now`.
-        sweep_every: the longest time for which a hint is written ahead. One that is far beyond makes no sense, and its
-            slot counts as due.
+        sweep_every: see `farthest_hint`.
     """
-    farthest = 2 * max(sweep_every, FARTHEST_HINT / 2)
+    farthest = farthest_hint(sweep_every)
     return [slot for slot in store.slots() if slot.is_due(now, lease_now or now, farthest=farthest)]
+
+
+def farthest_hint(sweep_every: timedelta) -> timedelta:
+    """A hint is written for `sweep_every` ahead at most. One that is farther ahead than this makes no sense, and its
+    slot counts as due."""
+    return 2 * max(sweep_every, FARTHEST_HINT / 2)
 
 
 def queue_slots(slots: Sequence[Slot], queues: Queues) -> None:

@@ -55,8 +55,9 @@ def begin(
     """The authorize URL, and the cookies that remember this tab's flow. Writes nothing to storage.
 
     A start from elsewhere asks the person something: with a live session at the tenant it would enrol them without a
-    click, even right after they signed out. Entra lets them select the account. A plain OpenID provider gets `login`,
-    the only prompt that some know ("OAuth 2.0 authorization code flow in Azure Active Directory B2C").
+    click, even right after they signed out. Entra lets them select the account, unless the link has another prompt. A
+    plain OpenID provider gets `login`, whatever the link has: it is the only prompt that some know ("OAuth 2.0
+    authorization code flow in Azure Active Directory B2C").
 
     Raises:
         BadRequest: `next` or `prompt` is not allowed. TryLater, Misconfigured: the tenant gave no discovery document.
@@ -65,8 +66,8 @@ def begin(
     prompt = query.get("prompt", "")
     if prompt not in _PROMPTS:
         raise BadRequest(f"prompt must be one of {', '.join(filter(None, _PROMPTS))}.")
-    if not prompt and not from_own_page:
-        prompt = "login" if app.settings.oidc_authority else "select_account"
+    if not from_own_page:
+        prompt = "login" if app.settings.oidc_authority else prompt or "select_account"
     hint, session = query.get("login_hint", ""), app.sessions.read(cookies)
     owner = hint or (session.account_id if session else "")
     claims = opened_challenge(query.get("challenge", ""), app.settings.key_ring, owner=owner, now=app.now())

@@ -270,6 +270,7 @@ def test_whatever_is_in_one_row_the_others_are_swept(
     @example(name="DueAt", value=5)
     @example(name="DueAt", value=datetime(1601, 1, 2, tzinfo=UTC))
     @example(name="TaskState", value="[1]")
+    @example(name="TaskState", value='{"text": "' + "é" * 8_000 + '"}')
     @example(name="Username", value=5)
     @example(name="Recent", value="[[]]")
     @example(name="AccountId", value="somebody else")

@@ -1,6 +1,7 @@
 """The claim of one slot: taken when its run starts, renewed while it runs, and given back with the slot's next time.
 
-Claims are written and judged by the lease clock (`Services.lease_clock`).
+Claims are written and judged by the lease clock (`Services.lease_clock`): another's by the earliest time that it can
+be now, our own by the latest.
 """
 
 import logging
@@ -9,13 +10,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 
 from shared import telemetry
 from shared.errors import StoreError
 from shared.services import Services
 from shared.store import Slot
-from shared.store.slots import CLAIM, LONGEST_RUN
+from shared.store.slots import CLAIM, LONGEST_RUN, Index
+from shared.sweep_queue import farthest_hint
 
 RENEW_SECONDS = CLAIM.total_seconds() / 3  # so two renewals may fail
 _MOST_TRIES = 20  # to write the row; each that fails was somebody else's success
@@ -39,6 +42,7 @@ class Claim:
         self._began_at = app.now()
         self._renew_every = renew_every
         self._lost = False
+        self._replaced = False
         self._lock = threading.Lock()
 
     @property
@@ -46,14 +50,20 @@ class Claim:
         """The slot's name."""
         return self._row.name
 
+    @property
+    def row(self) -> Slot:
+        """The slot, as it was last written with our claim."""
+        return self._row
+
     def is_held(self) -> bool:
         """May another turn begin in this slot? Not when the app is being closed, nor when another sweep came by.
 
-        A claim that has run out, as after a pause of the process, is renewed first. Once lost it stays lost.
+        A claim that may have run out, as after a pause of the process, is renewed first. Once lost it stays lost.
         """
-        if not self._row.is_claimed(self._app.lease_clock()):
+        latest = self._app.lease_clock.latest  # another host may see our claim's end by it
+        if not self._row.is_claimed(latest()):
             with self._lock:
-                if not self._lost and not self._row.is_claimed(self._app.lease_clock()):
+                if not self._lost and not self._row.is_claimed(latest()):
                     try:
                         self._renew()
                     except StoreError:
@@ -83,24 +93,27 @@ class Claim:
             ended.set()
             thread.join()
 
-    def finish(self, due_at: datetime) -> None:
+    def finish(self, due_at: datetime, index: Index | None = None) -> None:
         """Gives the slot back, to be swept again at `due_at`, or earlier when somebody lowered its hint meanwhile.
+        Marks it with `index`, unless an instance of the first edition has replaced the row: it may have saved somebody
+        who is in no list.
 
         `due_at` must have been read after `kept` ended: only a row that has not moved since then proves that nobody
         became due earlier. When the slot is no longer ours this writes nothing. Raises StoreUnavailable.
         """
-        self._release(due_at, finished=due_at > self._began_at)
+        self._release(due_at, finished=due_at > self._began_at, index=index)
 
     def give_back(self) -> None:
         """Gives the slot back as it was found, after a run that failed. Raises StoreUnavailable."""
-        self._release(self._before.next_due_at, finished=False)
+        self._release(self._before.next_due_at, finished=False, index=self._row.index)
 
-    def _release(self, due_at: datetime, *, finished: bool) -> None:
+    def _release(self, due_at: datetime, *, finished: bool, index: Index | None) -> None:
         row = self._row
         for _ in range(_MOST_TRIES):
-            if self._app.store.write_slot(row.release(due_at, finished=finished)):
+            marked = replace(row, index=None if self._replaced else index)
+            if self._app.store.write_slot(marked.release(due_at, finished=finished)):
                 return
-            known = _read(self._app, self.slot)
+            known = self._read_again()
             if not known.is_still_of(self._row, self._app.lease_clock()):
                 self._lose()
                 return
@@ -116,10 +129,16 @@ class Claim:
             if renewed:
                 self._row = renewed
                 return
-            row = _read(self._app, self.slot)
+            row = self._read_again()
             if not row.is_still_of(self._row, now):
                 break
         self._lose()
+
+    def _read_again(self) -> Slot:
+        """The row, which has moved since it was written. A row without an owner is the first edition's."""
+        known = _read(self._app, self.slot)
+        self._replaced = self._replaced or not known.claim_owner
+        return known
 
     def _lose(self) -> None:
         """Notes that another sweep has the slot, and says so once."""
@@ -141,7 +160,7 @@ def claim_slot(slot: Slot, app: Services, *, renew_every: float = RENEW_SECONDS)
             known = _read(app, slot.name)
             if known.claim_owner == owner:  # the answer was lost, and somebody lowered the hint since
                 claimed = known
-            elif not known.is_due(app.now(), app.lease_clock()):
+            elif not known.is_due(app.now(), app.lease_clock(), farthest=farthest_hint(app.settings.sweep_every)):
                 return None
             else:
                 before = known

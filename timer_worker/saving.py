@@ -33,8 +33,19 @@ def save_turns(turns: Sequence[Turn], app: Services) -> list[Account | StoreErro
     for turn, result in zip(changed, results, strict=True):
         if not isinstance(result, StoreUnavailable):
             app.unsaved_tokens.forget(turn.after)
+    if app.settings.strict_rotation:
+        _tell_when_late(changed, app)
     saved = iter(results)
     return [next(saved) if turn.changed else turn.after for turn in turns]
+
+
+def _tell_when_late(turns: list[Turn], app: Services) -> None:
+    """Logs that leases ran out before the new tokens were saved: somebody else may have redeemed meanwhile."""
+    redeemed = [turn.before for turn in turns if turn.after.cache_version != turn.before.cache_version]
+    ended = min((each.lease.until for each in redeemed if each.lease), default=None)
+    if ended and ended < app.lease_clock.latest():
+        over = (app.lease_clock.latest() - ended).total_seconds()
+        logger.warning("a lease was over for %.0f s before new tokens were saved", over)
 
 
 def _save_patiently(turns: list[Turn], app: Services) -> list[Account | StoreError]:

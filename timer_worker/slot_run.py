@@ -5,7 +5,8 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -14,7 +15,8 @@ from shared import telemetry
 from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict, is_owned
 from shared.background import Task
 from shared.background.threads import RunningTask
-from shared.errors import Conflict, StoreError
+from shared.errors import Conflict, RowUnreadable, StoreError
+from shared.store import SlotPass
 from timer_worker import notifications
 from timer_worker.batch import LONGEST_SECONDS, Batch
 from timer_worker.progress import Progress
@@ -57,6 +59,7 @@ class SlotRun:
     Args:
         progress: the state of the whole sweep.
         slot: the slot's name.
+        this_pass: over the slot's accounts; the run notes when each is due next.
         grace: tasks that go on for longer than this after their limits count as failed.
         is_held: is the slot still ours? When not, no further turn begins.
     """
@@ -65,6 +68,7 @@ class SlotRun:
         self,
         progress: Progress,
         slot: str,
+        this_pass: SlotPass,
         *,
         grace: timedelta = GRACE,
         is_held: Callable[[], bool] = lambda: True,
@@ -72,6 +76,7 @@ class SlotRun:
         self._progress = progress
         self._app = progress.app
         self._slot = slot
+        self._pass = this_pass
         self._planner = progress.planner
         self._grace = grace
         self._is_held = is_held
@@ -86,8 +91,8 @@ class SlotRun:
         self._unused_leases: dict[str, Account] = {}
         self._failure: StoreError | None = None
 
-    def run(self) -> None:
-        """Sweeps until all who are due had their turn, or the sweep must stop.
+    def run(self) -> bool:
+        """Sweeps until all who are due had their turn, or the sweep must stop. Returns whether everybody was come to.
 
         A turn that began is completed and saved, if that is possible, even when the storage fails meanwhile: a redeemed
         token must not get lost. That holds for an error that nobody expected as well.
@@ -95,9 +100,10 @@ class SlotRun:
         Raises:
             StoreError: the storage failed. Accounts that were not saved are still due.
         """
+        came_to_all = False
         try:
             with self._progress.handing_out:
-                self._hand_out_turns()
+                came_to_all = self._hand_out_turns()
         except StoreError as error:
             self._failure = self._failure or error
         finally:
@@ -106,18 +112,23 @@ class SlotRun:
             self._give_back_leases()
         if self._failure:
             raise self._failure
+        return came_to_all
 
-    def _hand_out_turns(self) -> None:
+    def _hand_out_turns(self) -> bool:
+        """Returns whether it came to everybody."""
         most = _IN_FLIGHT_PER_THREAD * self._app.settings.sweep_concurrency
         for account in self._take_due():
             while self._acquiring + len(self._running) >= most or (self._strict and not self._events.empty()):
                 self._handle_next_event()
             if self._failure or self._progress.must_stop() or not self._is_held():
-                break
-            if not self._progress.is_skipped(account):
-                self._acquiring += 1
-                self._unused_leases.pop(account.account_id, None)
+                return False
+            if self._progress.is_skipped(account):
+                self._pass.note(account)
+            else:
                 self._app.workers.submit(telemetry.carried(self._acquire), account)
+                self._acquiring += 1  # after it: nobody waits for what could not begin
+                self._unused_leases.pop(account.account_id, None)
+        return True
 
     def _take_due(self) -> Iterator[Account]:
         """Yields the accounts whose turn it is; with strict rotation, after taking their leases.
@@ -126,7 +137,8 @@ class SlotRun:
         over, its row is deleted, with the ETag as read. An account whose tenant is no longer in ALLOWED_TENANTS is due
         again after an interval.
         """
-        for page in self._app.store.due(self._slot, self._app.now()):
+        now = self._app.now()
+        for page in self._pass.pages(now, odd_until=self._app.lifecycle.next_turn(self._slot, now)):
             ready = []
             for account in page:
                 try:
@@ -142,7 +154,7 @@ class SlotRun:
         """Is it this account's turn? When not, does what is due instead."""
         lifecycle, now = self._app.lifecycle, self._app.now()
         if not self._app.settings.admits(account.tenant_id):
-            self._app.store.touch_many([replace(account, due_at=now + self._app.settings.sweep_every)])
+            self._put_off(replace(account, due_at=now + self._app.settings.sweep_every))
         elif not account.is_set_aside:
             return True
         elif lifecycle.is_past_retention(account, now):
@@ -150,8 +162,18 @@ class SlotRun:
         elif notifications.is_owed(account):
             self._notify([account])
         else:
-            self._app.store.touch_many([lifecycle.defer_until_retention(account)])
+            self._put_off(lifecycle.defer_until_retention(account))
         return False
+
+    def _put_off(self, account: Account) -> None:
+        """Writes when an account is due next, and nothing else. A row that changed meanwhile is left as it is."""
+        self._note(self._app.store.touch_many([account]))
+
+    def _note(self, results: Sequence[Account | StoreError]) -> None:
+        """Notes for the next passes when those who were saved are due."""
+        for result in results:
+            if isinstance(result, Account):
+                self._pass.note(result)
 
     def _delete(self, account: Account) -> None:
         try:
@@ -185,9 +207,12 @@ class SlotRun:
         try:
             results = self._app.store.touch_many([replace(each, lease=None) for each in unused])
             for account, result in zip(unused, results, strict=True):
-                known = self._app.store.get(account.account_id) if isinstance(result, Conflict) else None
-                if known and is_owned(known.lease, self._lease_owner):
-                    self._app.store.touch(replace(known, lease=None))
+                if not isinstance(result, Conflict):
+                    continue
+                with suppress(Conflict, RowUnreadable):  # that one runs out; the others' are given back
+                    known = self._app.store.get(account.account_id)
+                    if known and is_owned(known.lease, self._lease_owner):
+                        self._app.store.touch(replace(known, lease=None))
         except StoreError as error:
             logger.info("leases are left to run out: %s", error)
 
@@ -278,8 +303,9 @@ class SlotRun:
                 self._finish(turn)
                 continue
             limit = sum(task.time_limit.total_seconds() for task in tasks) + self._grace.total_seconds()
-            running = self._running[turn.after.account_id] = _Running(turn, tasks, limit)
+            running = _Running(turn, tasks, limit)
             self._app.task_threads.start(partial(telemetry.carried(self._do_tasks), running))
+            self._running[turn.after.account_id] = running  # after it: nobody waits for what could not begin
 
     def _without_stuck_tasks(self, turn: Turn, tasks: list[Task]) -> tuple[Turn, list[Task]]:
         """The tasks that may be started. The others hang in too many threads, and count as failed."""
@@ -318,6 +344,7 @@ class SlotRun:
             elif isinstance(result, StoreError):
                 self._failure = self._failure or result  # no further turn begins in this slot
             else:
+                self._pass.note(result)
                 if notifications.is_owed(result):
                     set_aside.append(result)
                 yield replace(turn, before=result, after=result)
@@ -327,4 +354,5 @@ class SlotRun:
         """Sends notifications, then notes them on the accounts. A row that changed meanwhile is left as it is."""
         notified = notifications.send(accounts, self._app)
         if notified:
-            self._app.store.save_many([self._app.lifecycle.defer_until_retention(account) for account in notified])
+            later = [self._app.lifecycle.defer_until_retention(account) for account in notified]
+            self._note(self._app.store.save_many(later))

@@ -2,7 +2,8 @@
 
 For each slot: claim it when its run starts, read the accounts that are due, acquire silently, save the tokens in
 batches, run the tasks, and save what they changed with the ETags that the first save returned. The claim is renewed
-meanwhile. At last write the slot's exact next time, or an earlier one when the hint was lowered meanwhile.
+meanwhile. Then list those who had their turns anew, and at last write when the first in the slot is due, or an earlier
+time when the hint was lowered meanwhile.
 """
 
 import logging
@@ -107,13 +108,16 @@ class Sweep:
                 return
             self._claimed.add(slot.name)
             with telemetry.slot(slot.name):
+                this_pass = self._app.store.begin_pass(claim.row)
+                run = SlotRun(self._progress, slot.name, this_pass, grace=self._grace, is_held=claim.is_held)
                 with claim.kept():
-                    SlotRun(self._progress, slot.name, grace=self._grace, is_held=claim.is_held).run()
+                    if run.run() and claim.is_held():
+                        this_pass.complete()
                 latest = self._app.lifecycle.next_turn(slot.name, self._app.now())
-                due_at = self._app.store.earliest_due(slot.name, latest) or latest
+                due_at = min(this_pass.next_due() or latest, latest)
                 if self.resume_after is not None:  # no tick asks for the slot before the tenant's pause is over
                     due_at = max(due_at, self._app.now() + timedelta(seconds=self.resume_after))
-                claim.finish(due_at)
+                claim.finish(due_at, this_pass.index)
         except StoreError as error:
             self._note_failure(slot, str(error))
         except Exception as error:  # the other slots go on, and the sweep has its record

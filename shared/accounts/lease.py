@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from shared.clock import LeaseClock
 
-REQUEST_LEASE = timedelta(seconds=60)
-SWEEP_LEASE = timedelta(seconds=90)  # taken for many people at a time, some of whom wait for a thread
-REDEMPTION = timedelta(seconds=30)  # longer than a token request: what a lease must still last when one is sent
+REQUEST_LEASE = timedelta(seconds=75)
+SWEEP_LEASE = timedelta(seconds=120)  # taken for many people at a time, some of whom wait for a thread
+REDEMPTION = timedelta(seconds=48)  # a token request and saving its result: what a lease must still last before both
 _NONSENSE = timedelta(minutes=10)  # a lease that ends later than this is none, whoever wrote it
 
 

@@ -111,9 +111,12 @@ class Lifecycle:
         return in_trouble or self.keep_at(account) <= now
 
     def note_presence(self, account: Account, now: datetime) -> Account:
-        """The account after a request of its person: an active one is due once they count as away, or for a task."""
+        """The account after a request of its person: an active one is due once they count as away, or for a task. It is
+        due no earlier than before."""
         seen = replace(account, last_activity=now)
-        return replace(seen, due_at=self.due_at(seen)) if account.state is State.ACTIVE else seen
+        if account.state is not State.ACTIVE:
+            return seen
+        return replace(seen, due_at=max(account.due_at, self.due_at(seen)))
 
     def is_stale(self, account: Account, now: datetime) -> bool:
         """Is the recorded activity so old that a request must write a new one?"""

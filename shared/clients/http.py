@@ -63,18 +63,22 @@ class HttpClient:
             repeatable: send it once more when the connection broke? Only the caller knows whether that is safe.
 
         Raises:
-            Unavailable: no complete answer came.
+            Unavailable: no complete answer came, or the URL is none: an authority's document may name anything.
             ValueError: a header holds a line break.
         """
         lines = [f"{name}: {value}" for name, value in (headers or {}).items() if value is not None]
         if any(end in line for line in lines for end in "\r\n\0"):
             raise ValueError("a header holds a line break")
+        try:
+            address, proxy = url if url.isascii() and " " not in url else requote_uri(url), self._proxy_for(url)
+        except (IndexError, ValueError) as error:
+            raise Unavailable("connection") from error
         request = Request(
             method,
-            url if url.isascii() and " " not in url else requote_uri(url),
+            address,
             headers=lines,
             body=body,
-            proxy=self._proxy_for(url),
+            proxy=proxy,
             connect_seconds=self._connect_seconds,
             seconds=min(self._longest_seconds, self._longest_seconds if seconds is None else seconds),
         )

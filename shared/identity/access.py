@@ -92,7 +92,7 @@ class Access:
                 acquisition.send()
                 return self._settle(leased, acquisition.complete(), owner, present=present)
             if known := acquisition.still_good():
-                return self._settle(account, known, owner, present=present)
+                return self._settle(leased or account, known, owner, present=present)
             self._wait(seconds)
             account = self._read_again(account)
             if account.cache_version != version:
@@ -134,14 +134,17 @@ class Access:
                 self._touch(account, seen)
             return acquired.access_token
         if acquired.verdict.outcome is Outcome.SIGN_IN_REQUIRED:
-            self._save(account, self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False))
-            self._store.lower_hint(account.slot, now)  # the next sweep sends the notification
+            after = self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False)
+            self._save(account, after, write=self._store.wake)  # the next sweep sends the notification
         elif leased:
             self._touch(account, after)
         raise acquired.error()
 
-    def _save(self, before: Account, after: Account) -> None:
+    def _save(self, before: Account, after: Account, *, write: Callable[[Account], Account] | None = None) -> None:
         """Saves the row. When it changed meanwhile, saves our changes on top, unless it has another token cache.
+
+        Args:
+            write: writes the row: `wake` when it is due earlier now.
 
         Raises:
             NotSignedIn: the row is gone.
@@ -150,7 +153,7 @@ class Access:
         try:
             while ours is not None:
                 try:
-                    self._save_patiently(before, ours)
+                    self._save_patiently(before, ours, write or self._store.save)
                 except Conflict:
                     ours = rebased(after, before=before, known=self._read_again(before))
                 except RowTooLarge as error:
@@ -170,11 +173,11 @@ class Access:
             over = (self._lease_clock.latest() - held.until).total_seconds()
             logger.warning("a lease was over for %.0f s before new tokens were saved", over)
 
-    def _save_patiently(self, before: Account, account: Account) -> None:
+    def _save_patiently(self, before: Account, account: Account, write: Callable[[Account], Account]) -> None:
         self._unsaved.keep(before, account)
         for seconds in (*self._patience, None):
             try:
-                self._store.save(account)
+                write(account)
             except StoreUnavailable:
                 if seconds is None:
                     raise

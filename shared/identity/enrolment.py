@@ -1,4 +1,5 @@
-"""Saves accounts after a sign-in or an on-behalf-of exchange: the row first, then the slot's hint."""
+"""Saves accounts after a sign-in or an on-behalf-of exchange: they are due when their person counts as
+away."""
 
 import logging
 from collections.abc import Callable
@@ -100,9 +101,7 @@ class Enrolment:
         if instead_of is not None:
             logger.warning("a sign-in replaces what was stored: %s", instead_of)
             account = replace(account, etag=instead_of.etag)
-        saved = self._store.save(self._plan(account))
-        self._store.lower_hint(saved.slot, saved.due_at)
-        return saved
+        return self._store.wake(self._plan(account))
 
 
 def _kept_changing() -> StoreUnavailable:

@@ -68,10 +68,16 @@ class UnsavedTokens:
         return len(self._kept)
 
     def keep(self, before: Account, after: Account) -> None:
-        """Keeps the token cache of `after`, if it is a new one, until `forget` or until it is saved from here."""
+        """Keeps the token cache of `after`, if it is a new one, until `forget` or until it is saved from here.
+
+        When `before` is itself kept, redeemed and not stored yet, the stored row is still the one before that.
+        """
         if not self._enabled or after.cache_version == before.cache_version:
             return
         with self._lock:
+            kept = self._kept.get(after.account_id)
+            if kept and kept.after.sealed_cache == before.sealed_cache:
+                before = kept.before
             self._kept[after.account_id] = _Kept(before, after, self._clock())
             starts, self._started = not self._started, True
         if starts:

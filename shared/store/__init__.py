@@ -5,7 +5,7 @@ trouble raises `StoreError`.
 """
 
 from shared.store.memory import MemoryAccountStore
-from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, OddRow, SweepRecord
+from shared.store.protocol import AccountPage, AccountStore, AccountSummary, Headcount, OddRow, SlotPass, SweepRecord
 from shared.store.slots import Slot
 from shared.store.tables import TableAccountStore
 
@@ -17,6 +17,7 @@ __all__ = [
     "MemoryAccountStore",
     "OddRow",
     "Slot",
+    "SlotPass",
     "SweepRecord",
     "TableAccountStore",
 ]

@@ -12,7 +12,7 @@ from shared.accounts import EPOCH, Account, State, all_slots, slot_of
 from shared.errors import Conflict, RowUnreadable, StoreError
 from shared.store.checks import json_text, mended
 from shared.store.protocol import AccountPage, Headcount, OddRow, SweepRecord, summary_of
-from shared.store.slots import Slot
+from shared.store.slots import Index, Slot
 
 _ACCOUNTS_PER_PAGE = 100
 _NEVER_WRITTEN = {name: Slot(name, EPOCH) for name in all_slots()}
@@ -54,6 +54,12 @@ class MemoryAccountStore:
             self._odd.pop(account.account_id, None)
             self._accounts[account.account_id] = saved
             return saved
+
+    def wake(self, account: Account) -> Account:
+        """See AccountStore."""
+        saved = self.save(account)
+        self.lower_hint(saved.slot, saved.due_at)
+        return saved
 
     def save_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
         """See AccountStore."""
@@ -103,11 +109,14 @@ class MemoryAccountStore:
         for start in range(0, len(found), _ACCOUNTS_PER_PAGE):
             yield found[start : start + _ACCOUNTS_PER_PAGE]
 
-    def earliest_due(self, slot: str, before: datetime) -> datetime | None:
+    def begin_pass(self, slot: Slot) -> "MemorySlotPass":
         """See AccountStore."""
+        return MemorySlotPass(self, slot)
+
+    def next_due(self, slot: str) -> datetime | None:
+        """The smallest due time in the slot. Odd rows don't count."""
         with self._lock:
-            times = [each.due_at for each in self._accounts.values() if each.slot == slot and each.due_at < before]
-        return min(times, default=None)
+            return min((each.due_at for each in self._accounts.values() if each.slot == slot), default=None)
 
     def slots(self) -> list[Slot]:
         """See AccountStore."""
@@ -182,6 +191,36 @@ class MemoryAccountStore:
 
     def _etag(self) -> str:
         return f'W/"{next(self._versions)}"'
+
+
+class MemorySlotPass:
+    """`SlotPass` without lists: a dict is read whole in no time.
+
+    Attributes:
+        index: made when there was none.
+    """
+
+    def __init__(self, store: MemoryAccountStore, slot: Slot) -> None:
+        self.index = slot.index
+        self._store = store
+        self._slot = slot.name
+
+    def pages(self, now: datetime, *, odd_until: datetime) -> Iterator[list[Account]]:
+        """See SlotPass."""
+        del odd_until
+        if self.index is None or not self.index.is_good(now):
+            self.index = Index(0, now)
+        yield from self._store.due(self._slot, now)
+
+    def note(self, account: Account) -> None:
+        """See SlotPass."""
+
+    def complete(self) -> None:
+        """See SlotPass."""
+
+    def next_due(self) -> datetime | None:
+        """See SlotPass."""
+        return self._store.next_due(self._slot)
 
 
 def _try(write: Callable[[Account], Account], account: Account) -> Account | StoreError:

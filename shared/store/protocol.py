@@ -5,14 +5,25 @@ yet". A write whose answer was lost on the way is not a conflict: the store find
 
 The hint protocol loses nobody, and lets one sweep at a time into a slot.
 
-- Whoever makes an account due earlier saves the account *first* and then calls `lower_hint`. That always writes, so the
-  row's ETag moves.
-- A sweep claims a slot with the ETag that it read, scans, and saves. Meanwhile it renews its claim. Before it reads the
-  earliest due time again it stops renewing, and it finishes with the ETag of its last claim.
+- `wake` makes an account due earlier: it adds a list with that account, saves the account, and then lowers the slot's
+  hint. Lowering always writes, so the row's ETag moves.
+- A sweep claims a slot with the ETag that it read, makes a pass over those who are due, and saves. Meanwhile it renews
+  its claim. Before it reads when the next one is due it stops renewing, and it finishes with the ETag of its last
+  claim.
 - When that ETag has moved, the row says why. Another owner: the slot is somebody else's now, and nothing is written.
   The same owner: somebody lowered the hint, and the claim alone goes.
 - Lowering changes the hint alone. It takes effect when the claim ends.
 - A hint is judged by the instance's clock, a claim by the lease clock.
+
+Lists make a pass cost what those cost who are due, however many are stored. Every account is in a list no later than
+its `due_at`. A list may name accounts too early, twice, or that are gone: a pass looks at the rows.
+
+- Being due later writes no list. A pass that is complete lists those whom it read at the times at which they are due
+  now, and then deletes the lists that it read. Any other pass deletes nothing.
+- A wake saves its row up to LONGEST_WAKE after its list. So a pass that finds nobody due in such a list looks again.
+- `Slot.index` says that all accounts are listed. Without it, or when it is old, a pass lists all of them first, and the
+  mark is written when the slot is given back. Instances of the first edition make no lists, and replace the slot's row
+  whenever they sign somebody in or sweep: that takes the mark away.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,8 +33,9 @@ from typing import Protocol
 
 from shared.accounts import Account, Failure, Outcome, Source, State
 from shared.errors import StoreError
-from shared.store.slots import Slot
+from shared.store.slots import Index, Slot
 
+LONGEST_WAKE = timedelta(minutes=3)  # from its list to its row
 _NOT_REACHED = (Outcome.MISCONFIGURED, Outcome.THROTTLED, Outcome.UNAVAILABLE)
 
 
@@ -131,6 +143,37 @@ class Headcount:
     odd: int = 0
 
 
+class SlotPass(Protocol):
+    """One pass over the accounts of a claimed slot that are due. All methods raise `StoreUnavailable`.
+
+    Attributes:
+        index: the mark for the slot's row, once `pages` has begun. It holds whether or not the pass is complete.
+    """
+
+    index: Index | None
+
+    def pages(self, now: datetime, *, odd_until: datetime) -> Iterator[list[Account]]:
+        """Yields pages of the accounts that are due. Rows that can't be read are logged and left out.
+
+        Args:
+            odd_until: when such rows are looked at again.
+        """
+        ...
+
+    def note(self, account: Account) -> None:
+        """Notes when an account is due next, after it was saved. Accounts that nobody noted are looked up at the end:
+        their rows changed meanwhile, or are gone."""
+        ...
+
+    def complete(self) -> None:
+        """Ends a pass that yielded all its pages: lists everybody anew, and deletes the lists that it read."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """Returns when the next account of the slot is due, or may be; None when it has none."""
+        ...
+
+
 class AccountStore(Protocol):
     """Accounts, the slots' hints, and the record of sweeps.
 
@@ -153,6 +196,11 @@ class AccountStore(Protocol):
             Conflict: the row changed, appeared or vanished since `account.etag`.
             RowRefused, RowTooLarge: the storage will never take this account as it is. The stored row is untouched.
         """
+        ...
+
+    def wake(self, account: Account) -> Account:
+        """Does `save` for an account that is due earlier than before, or new, and lowers its slot's hint: the sweep
+        comes when it is due. Raises what `save` raises; then the account may be stored all the same."""
         ...
 
     def save_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
@@ -190,12 +238,12 @@ class AccountStore(Protocol):
         ...
 
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
-        """Yields pages of the accounts in `slot` that are due. Rows that can't be read are logged and left out."""
+        """Yields pages of the accounts in `slot` that are due, by a scan: for tools and tests. Rows that can't be read
+        are logged and left out."""
         ...
 
-    def earliest_due(self, slot: str, before: datetime) -> datetime | None:
-        """Returns the smallest due time in `slot` that lies before `before`. Rows that can't be read don't count:
-        they are put off until the slot is swept for somebody else."""
+    def begin_pass(self, slot: Slot) -> SlotPass:
+        """Returns a pass over a slot, as it was written with the claim of the caller. Reads nothing yet."""
         ...
 
     def slots(self) -> list[Slot]:
@@ -203,7 +251,8 @@ class AccountStore(Protocol):
         ...
 
     def lower_hint(self, slot: str, due_at: datetime) -> None:
-        """Lowers the slot's hint after an account became due at `due_at`; writes it even when it is low enough."""
+        """Lowers the slot's hint; writes it even when it is low enough. For an account that became due there is
+        `wake`."""
         ...
 
     def write_slot(self, slot: Slot) -> Slot | None:

@@ -1,4 +1,5 @@
-"""The row of one slot: a hint of when somebody in it is due, and the claim of the sweep that is at work in it.
+"""The row of one slot: a hint of when somebody in it is due, the claim of the sweep that is at work in it, and
+whether its accounts are all in lists.
 
 Pure values; `AccountStore.write_slot` writes them. protocol.py says in which order.
 """
@@ -11,7 +12,25 @@ CLAIM = timedelta(seconds=90)  # renewed while the sweep is at work; after a cra
 FIRST_EDITION_CLAIM = timedelta(minutes=10)  # never renewed
 LONGEST_RUN = timedelta(minutes=10)  # of a sweep: host.json's functionTimeout
 FARTHEST_HINT = timedelta(days=2)
+INDEX_LASTS = timedelta(days=1)  # so a list that got lost costs nobody more than a day
 _BETWEEN_CLOCKS = timedelta(seconds=30)  # how far the lease clocks of two instances may be apart
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Says that every account of a slot is in a list of those who are due.
+
+    Attributes:
+        rows: how many accounts the slot has, about.
+        made_at: when the whole slot was last read for it, by the instance's clock.
+    """
+
+    rows: int
+    made_at: datetime
+
+    def is_good(self, now: datetime) -> bool:
+        """May a sweep go by the lists? Not when they were made long ago, or by a clock that was wrong."""
+        return abs(now - self.made_at) < INDEX_LASTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +39,7 @@ class Slot:
 
     While a sweep of ours holds the slot, `next_due_at` is the end of its claim, because instances of the first edition
     look at nothing else. Another value says that somebody lowered the hint. Instances of the first edition replace the
-    row, without `claim_owner` and `first_claimed_at`; their own claims have `claimed_until` alone.
+    row, without `claim_owner`, `first_claimed_at` and `index`; their own claims have `claimed_until` alone.
 
     Attributes:
         next_due_at: a lower bound of the due times of the accounts in this slot; EPOCH when the row has none of use.
@@ -29,6 +48,8 @@ class Slot:
         claimed_until: the end of its claim, by the lease clock.
         first_claimed_at: when a sweep first claimed the slot since one last left nobody in it behind; None when none
             is under way.
+        index: None when the slot's accounts must be listed anew: they never were, or an instance of the first edition,
+            which makes no lists, has replaced the row.
     """
 
     name: str
@@ -37,6 +58,7 @@ class Slot:
     claim_owner: str = ""
     claimed_until: datetime | None = None
     first_claimed_at: datetime | None = None
+    index: Index | None = None
 
     @property
     def overdue_from(self) -> datetime:

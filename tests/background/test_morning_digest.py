@@ -20,9 +20,7 @@ TOKYO = ZoneInfo("Asia/Tokyo")
 def turn_on(app: Services, account: Account) -> Account:
     """The person turns it on, and lives in Tokyo."""
     there = replace(stored(app, account), time_zone="Asia/Tokyo")
-    on = app.store.save(app.planner.choose(there, morning_digest, Choice.ON, app.now()))
-    app.store.lower_hint(on.slot, on.due_at)
-    return on
+    return app.store.wake(app.planner.choose(there, morning_digest, Choice.ON, app.now()))
 
 
 def move_to_the_next_run(app: Services, clock: Clock, account: Account) -> datetime:

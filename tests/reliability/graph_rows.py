@@ -40,7 +40,7 @@ def _refuses(status: int) -> Row:
 
 
 def _challenge(scene: Scene) -> None:
-    scene.tenant.change_person(BEN, continuous_access=True)
+    scene.fault("challenge", where="graph", times=1)
 
 
 def _revoke_unseen(scene: Scene) -> None:

@@ -11,9 +11,11 @@ from tests.reliability.scene import Scene
 CLAIM: dict[str, Any] = {"method": "PUT", "path": r"^/Slots\("}
 FINISH: dict[str, Any] = CLAIM | {"skip": 1}
 SCAN: dict[str, Any] = {"method": "GET", "path": r"^/Accounts\(\)"}
-BATCH: dict[str, Any] = {"method": "POST", "path": r"^/\$batch"}
+BATCH: dict[str, Any] = {"method": "POST", "path": r"^/\$batch", "body": "/Accounts"}
+LISTS: dict[str, Any] = BATCH | {"body": "/Due"}
+READ_LISTS: dict[str, Any] = {"method": "GET", "path": r"^/Due\(\)"}
 RECORD: dict[str, Any] = {"method": "POST", "path": r"^/Sweeps"}
-SAVE: dict[str, Any] = BATCH | {"body": r"PUT http"}
+SAVE: dict[str, Any] = BATCH | {"body": r"PUT http\S*/Accounts"}
 BUSY: dict[str, Any] = {"status": 503, "code": "ServerBusy"}
 FORBIDDEN: dict[str, Any] = {"status": 403, "code": "AuthorizationFailure"}
 BROKEN: dict[str, Any] = {"status": 500, "code": "InternalError"}
@@ -62,6 +64,7 @@ FAILS = (
     _fails("503 when a sweep claims a slot", swept=_swept("slot .* write slot: 503"), **CLAIM, **BUSY),
     _fails("409 when a sweep claims a slot", swept=_swept("slot .* write slot: 409"), **CLAIM, **DELETING),
     _fails("503 when a sweep reads who is due", swept=_swept("slot .* scan slot: 503"), **SCAN, **BUSY),
+    _fails("503 when a sweep reads the due lists", swept=_swept("slot .* read due lists: 503"), **READ_LISTS, **BUSY),
     _fails("403 when a sweep saves tokens", swept=_swept("write accounts: 403"), **BATCH, **FORBIDDEN),
     _fails("409 when a sweep saves tokens", swept=_swept("write accounts: 409"), **BATCH, **DELETING),
     _fails(
@@ -76,6 +79,13 @@ FAILS = (
         "503 when a sweep saves what the tasks did",
         swept=_swept("write accounts: 503", due=Due.TURN),
         **BATCH,
+        **BUSY,
+        skip=1,
+    ),
+    _fails(
+        "503 when a sweep lists who is due next",
+        swept=_swept("write due lists: 503", outcome="fresh", due=Due.TURN),
+        **LISTS,
         **BUSY,
         skip=1,
     ),
@@ -107,6 +117,14 @@ FAILS = (
         "the answer to a sweep's save is lost",
         swept=Swept(outcome="fresh", due=Due.TURN, level=Level.NONE, line=""),
         **BATCH,
+        forward=True,
+        times=1,
+    ),
+    _fails(
+        "the answer to a sweep's lists is lost",
+        swept=Swept(outcome="fresh", due=Due.TURN, level=Level.NONE, line=""),
+        **LISTS,
+        skip=1,
         forward=True,
         times=1,
     ),

@@ -12,7 +12,7 @@ from shared.identity.rate_limit import RateLimit
 from shared.services import Services
 from shared.sweep_queue import due_slots
 from tests.reliability.crowd import enrol
-from tests.reliability.storage_rows import BATCH, BUSY, CLAIM
+from tests.reliability.storage_rows import BATCH, BUSY, CLAIM, LISTS
 from tests.running_app import Clock
 from tests.service_storage import ServiceShapedStorage
 from timer_worker.sweep import Sweep
@@ -56,9 +56,9 @@ def app(
     ("where", "trouble"),
     [
         pytest.param(where, trouble, id=f"{name}: {what}")
-        for name, where in (("rows", BATCH), ("slots", CLAIM))
+        for name, where in (("rows", BATCH), ("lists", LISTS), ("slots", CLAIM))
         for what, trouble in LOST.items()
-        if where is BATCH or "parts" not in what
+        if where is not CLAIM or "parts" not in what
     ],
 )
 def test_a_sweep_whose_every_write_is_answered_badly_once_has_everybody(

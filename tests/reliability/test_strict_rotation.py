@@ -1,5 +1,6 @@
 """Refresh tokens that may be used once: nobody redeems after a lease has ended, and saving new tokens is retried."""
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,10 +12,10 @@ import pytest
 from localdev.tenant import SampleTenant
 from shared.accounts import Account, Lease, Person, State
 from shared.background.first_edition import AnyTask
-from shared.errors import StoreError
+from shared.errors import Conflict, StoreError
 from shared.identity.rate_limit import RateLimit
 from shared.services import Services
-from shared.store import AccountStore
+from shared.store import AccountStore, Slot
 from shared.sweep_queue import due_slots
 from tasks import TASKS
 from tests.recording_store import record_calls
@@ -22,6 +23,7 @@ from tests.reliability.crowd import enrol
 from tests.reliability.storage_proxy import StorageProxy
 from tests.reliability.storage_rows import BATCH, BUSY, SAVE
 from tests.running_app import Clock
+from tests.support import wait_until
 from timer_worker.progress import Progress
 from timer_worker.slot_run import SlotRun
 from timer_worker.sweep import Sweep
@@ -129,12 +131,57 @@ def test_no_lease_is_held_while_a_task_runs_and_a_challenge_is_met_all_the_same(
     def looks(account: Account, _: object) -> None:
         leases.append(known(app, account).lease)
 
-    sample_tenant.change_person("ben@contoso.example", continuous_access=True)
+    sample_tenant.add_fault("graph", "challenge", times=1)
     clock.move(minutes=6)
     assert swept(app, clock, (Task("looks", looks, scopes=("User.Read",)), *TASKS)) == {"fresh": 1}
     assert leases == [None]
     assert known(app, ben).lease is None
-    assert sample_tenant.log()["families_revoked"] == 0
+    found = sample_tenant.log()
+    assert (found["refresh_tokens_redeemed"], found["families_revoked"]) == (2, 0)
+
+
+def test_tasks_that_are_left_behind_redeem_nothing(app: Services, sample_tenant: SampleTenant, clock: Clock) -> None:
+    """The sweep went on without them, and the person comes by. The tasks after the late one do not begin."""
+    (ben,) = enrol(app, sample_tenant, ("ben",))
+    sample_tenant.add_fault("graph", "challenge", times=1)
+    clock.move(minutes=6)
+    go_on = threading.Event()
+
+    def late(_: Account, __: object) -> None:
+        go_on.wait(30)
+
+    tasks = (Task("late", late, scopes=("User.Read",), time_limit=timedelta(0)), *TASKS)
+    record = Sweep(app, tasks=tasks, grace=-TASKS[0].time_limit).run(due_slots(app.store, clock()))
+    assert record
+    assert record.counts == {"task_failed": 1}
+    assert app.access.acquire_token(known(app, ben))
+    go_on.set()
+    wait_until(lambda: not app.task_threads.hanging("late"), "the late task came back")
+    app.unsaved_tokens.close()
+    clock.move(minutes=2)
+    assert app.access.acquire_token(known(app, ben))
+    found = sample_tenant.log()
+    assert (found["refresh_tokens_redeemed"], found["families_revoked"]) == (3, 0)
+
+
+def test_a_lease_that_ran_out_while_a_sweep_saved_is_told(
+    app: Services,
+    proxy: StorageProxy,
+    sample_tenant: SampleTenant,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Somebody else may have redeemed the old token meanwhile. A lease that held is not worth a line."""
+    enrol(app, sample_tenant, ("ben",))
+    line = "a lease was over for"
+    clock.move(minutes=6)
+    assert swept(app, clock) == {"fresh": 1}
+    assert line not in caplog.text
+    clock.move(minutes=61)
+    app.wait = lambda seconds: clock.move(seconds=100 * seconds)
+    proxy.add(**BATCH, **BUSY, skip=1, times=ATTEMPTS_OF_THE_SDK)
+    assert swept(app, clock) == {"fresh": 1}
+    assert line in caplog.text
 
 
 def test_a_row_made_anew_is_never_taken_for_the_old_one(app: Services) -> None:
@@ -204,11 +251,22 @@ def leases(app: Services, people: Sequence[Account]) -> list[Lease | None]:
     return [known(app, each).lease for each in people]
 
 
-def test_a_sweep_that_stops_gives_its_leases_back(app: Services, sample_tenant: SampleTenant, clock: Clock) -> None:
+def stop_after_the_leases(app: Services, slot: str) -> None:
+    """A run of one slot whose time is up when it has taken the leases."""
+    this_pass = app.store.begin_pass(Slot(slot, app.now()))
+    SlotRun(Progress(app, app.planner_of(()), time_limit=timedelta(0)), slot, this_pass).run()
+
+
+def test_a_sweep_that_stops_gives_its_leases_back(
+    make_services: Callable[..., Services], app: Services, sample_tenant: SampleTenant, clock: Clock
+) -> None:
     """Nobody waits for a lease that was never used: after a refused secret, and after the time limit."""
     people = enrol(app, sample_tenant, ("ada", "ben", "chiara", "deniz"))
     clock.move(minutes=6)
-    Sweep(app, tasks=(), time_limit=timedelta(0)).run(due_slots(app.store, clock()))
+    calls: list[str] = []
+    watched = make_services(clock=clock, store=record_calls(app.store, calls), REFRESH_TOKEN_ROTATION="strict")
+    stop_after_the_leases(watched, people[0].slot)
+    assert calls.count("touch_many") == 2
     assert leases(app, people) == [None] * 4
     clock.move(minutes=11)
     sample_tenant.change_app(sample_tenant.client_id, secret_state="wrong")
@@ -253,8 +311,32 @@ def test_a_sweep_gives_back_its_own_leases_only(
     changes: dict[str, Any] = {"lease": lease} if theirs else {"last_activity": clock()}
     store = cast("AccountStore", Meddler(app.store, lambda account: replace(account, **changes)))
     meddled = make_services(clock=clock, wait=clock.wait, store=store, REFRESH_TOKEN_ROTATION="strict")
-    Sweep(meddled, tasks=(), time_limit=timedelta(0)).run(due_slots(app.store, clock()))
+    stop_after_the_leases(meddled, ben.slot)
     assert leases(app, [ben]) == [lease if theirs else None]
+
+
+def test_a_lease_that_cannot_be_given_back_keeps_no_other(
+    make_services: Callable[..., Services], app: Services, sample_tenant: SampleTenant, clock: Clock
+) -> None:
+    """Both rows have changed, and the first one changes again before its second try."""
+    people = enrol(app, sample_tenant, [f"walk-on-{number}" for number in range(24)])
+    ((slot, _),) = Counter(each.slot for each in people).most_common(1)
+    neighbours = [each for each in people if each.slot == slot]
+    again: list[str] = []
+
+    class Busy(Meddler):
+        def touch(self, account: Account) -> Account:
+            again.append(account.account_id)
+            if len(again) == 1:
+                raise Conflict(account.account_id)
+            return app.store.touch(account)
+
+    clock.move(minutes=6)
+    store = cast("AccountStore", Busy(app.store, lambda account: replace(account, last_activity=clock())))
+    meddled = make_services(clock=clock, wait=clock.wait, store=store, REFRESH_TOKEN_ROTATION="strict")
+    stop_after_the_leases(meddled, slot)
+    assert len(again) == len(neighbours) > 1
+    assert [each.account_id for each in neighbours if known(app, each).lease] == again[:1]
 
 
 @pytest.mark.parametrize("cache", [None, b"damaged"], ids=["fresh", "unreadable"])
@@ -295,6 +377,7 @@ def test_redeemed_tokens_do_not_wait_for_others(
     store = record_calls(app.store, calls)
     strict = {"REFRESH_TOKEN_ROTATION": "strict", "SWEEP_CONCURRENCY": "1"}
     watched = make_services(clock=clock, wait=clock.wait, store=store, **strict)
-    SlotRun(Progress(watched, watched.planner_of(()), time_limit=timedelta(minutes=1)), slot).run()
+    this_pass = store.begin_pass(Slot(slot, app.now()))
+    SlotRun(Progress(watched, watched.planner_of(()), time_limit=timedelta(minutes=1)), slot, this_pass).run()
     assert most > 2
     assert calls.count("save_many") > 1

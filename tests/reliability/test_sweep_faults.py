@@ -20,7 +20,7 @@ from shared.identity.rate_limit import RateLimit
 from shared.sealing import new_key
 from shared.services import Services
 from shared.store import SweepRecord
-from shared.store.tables.store import ROWS_PER_PAGE
+from shared.store.tables.slot_pass import ROWS_PER_PAGE
 from shared.sweep_queue import due_slots
 from tests.reliability.crowd import enrol
 from tests.reliability.scene import BEN, Scene
@@ -81,7 +81,7 @@ def test_a_page_that_fails_half_way_loses_nobody(
 ) -> None:
     """People read before the fault are handled and saved. The others stay due and come with the next sweep."""
     unreadable_crowd(app, ROWS_PER_PAGE + 50)
-    trouble = proxy.add(**SCAN, **BUSY, body="", skip=1)
+    trouble = proxy.add(**SCAN, **BUSY, skip=2)
     proxy.requests.clear()
     slots = [slot for slot in due_slots(app.store, app.now()) if slot.name == "03"]
     record = Sweep(app, tasks=()).run(slots)
@@ -98,7 +98,7 @@ def test_a_transaction_that_is_too_large_is_halved(app: Services, proxy: Storage
     """The storage decides about sizes, and still everybody is saved."""
     people = unreadable_crowd(app, 8)
     several = r"(?s)PATCH .*PATCH |PUT .*PUT |MERGE .*MERGE "
-    trouble = proxy.add(**BATCH, body=several, status=413, code="RequestBodyTooLarge", times=3)
+    trouble = proxy.add(**(BATCH | {"body": several}), status=413, code="RequestBodyTooLarge", times=3)
     assert sweep(app).counts == {"unreadable": 8}
     assert trouble.happened == 3
     states = [found.state for each in people if (found := app.store.get(each.account_id))]

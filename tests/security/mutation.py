@@ -205,7 +205,8 @@ def _reach(module: Module, project: Path, at_a_time: int) -> dict[str, set[int]]
 
 
 def _is_missed(mutant: Mutant, file: str, source: str, tests: Sequence[str], project: Path) -> bool:
-    """Whether one of the tests fails, or hangs, without the guard."""
+    """Whether one of the tests fails, or hangs, without the guard. Raises SuiteFails when pytest says neither that they
+    passed nor that one failed: then nothing is known."""
     if not tests:
         return False
     (project / "chosen.json").write_text(json.dumps(tests), "utf-8")
@@ -219,6 +220,8 @@ def _is_missed(mutant: Mutant, file: str, source: str, tests: Sequence[str], pro
         return True
     finally:
         (project / file).write_text(source, "utf-8")
+    if done.returncode != PASSED and not re.search(r"\d (failed|error)", done.stdout):
+        raise SuiteFails(f"pytest ended with {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.returncode != PASSED
 
 

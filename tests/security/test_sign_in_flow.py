@@ -472,10 +472,13 @@ def test_link_that_asks_already_is_left_as_it_is(app: RunningApp, prompt: str) -
 
 
 def test_link_from_elsewhere_asks_for_a_login_at_a_plain_provider(start_app: Callable[..., RunningApp]) -> None:
-    """Not every provider knows select_account."""
+    """Not every provider knows select_account or consent, and whoever wrote the link chose its prompt."""
     app = start_app()
     app = start_app(AUTHORITY="", OIDC_AUTHORITY=app.tenant.oidc_authority)
-    assert sent_to(send(app.url, "GET", "/signin").one("location"))["prompt"] == ["login"]
+    for query in ("", "?prompt=select_account", "?prompt=consent", "?prompt=login"):
+        assert sent_to(send(app.url, "GET", f"/signin{query}").one("location"))["prompt"] == ["login"]
+    own = send(app.url, "GET", "/signin?prompt=consent", [("Sec-Fetch-Site", "same-origin")])
+    assert sent_to(own.one("location"))["prompt"] == ["consent"]
 
 
 def test_link_enrols_nobody_after_they_signed_out(app: RunningApp) -> None:

@@ -89,7 +89,7 @@ def test_when_the_service_s_clock_is_set_the_last_answer_counts(minutes: int) ->
     assert clock() == NOW + timedelta(minutes=minutes)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "Thu, 99 Jan 2026 00:00:00 GMT"])
+@pytest.mark.parametrize("text", ["", "yesterday", "Thu, 99 Jan 2026 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"])
 def test_what_is_no_date_says_nothing(text: str) -> None:
     """Before the first answer this host's clock is all there is."""
     clock = StorageClock(wall_clock=lambda: NOW)

@@ -37,10 +37,10 @@ def test_a_lease_outlasts_a_token_request_and_then_a_write_with_its_retries(leas
     assert longest + MARGIN < lease
 
 
-def test_what_a_lease_must_last_before_a_token_request_covers_the_longest_one() -> None:
+def test_what_a_lease_must_last_before_a_token_request_covers_it_and_the_write_after_it() -> None:
     """After the slowest write of a lease there is as much left: no second one is needed then."""
-    assert timedelta(seconds=LONGEST_SECONDS) < REDEMPTION
-    assert REDEMPTION + timedelta(seconds=LONGEST_CALL_SECONDS) + MARGIN < REQUEST_LEASE
+    assert timedelta(seconds=LONGEST_SECONDS + LONGEST_CALL_SECONDS) + MARGIN <= REDEMPTION
+    assert REDEMPTION + timedelta(seconds=LONGEST_CALL_SECONDS) + MARGIN <= REQUEST_LEASE
 
 
 @pytest.mark.parametrize(

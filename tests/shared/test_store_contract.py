@@ -1,17 +1,19 @@
 """What every account store promises: the same tests for the one in memory and the one on real Azurite."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from shared.accounts import MOST_JSON_BYTES, Account, Failure, Lease, State, slot_of
 from shared.errors import Conflict, RowRefused, RowTooLarge, RowUnreadable, StoreError
-from shared.store import AccountStore, Slot, SweepRecord
-from shared.store.slots import CLAIM
+from shared.store import AccountStore, Slot, SlotPass, SweepRecord
+from shared.store.slots import CLAIM, Index
 from tests.shared.store_accounts import NOW, an_account
+
+SECOND = timedelta(seconds=1)
 
 
 def neighbour_of(account_id: str) -> Account:
@@ -28,6 +30,20 @@ def in_one_slot(count: int) -> list[Account]:
         an_account(next(each for each in ids if slot_of(each) == wanted), sealed_cache=b"x", etag=None)
         for _ in range(count)
     ]
+
+
+def go_through(
+    store: AccountStore, slot: str, now: datetime = NOW, *, index: Index | None = None
+) -> tuple[SlotPass, list[Account]]:
+    """A pass over a slot, and whom it found."""
+    this_pass = store.begin_pass(Slot(slot, now, index=index))
+    pages = this_pass.pages(now, odd_until=now + timedelta(hours=1))
+    return this_pass, [each for page in pages for each in page]
+
+
+def names(accounts: Iterable[Account]) -> list[str]:
+    """Who they are."""
+    return sorted(each.account_id for each in accounts)
 
 
 def test_no_row_is_none(store: AccountStore) -> None:
@@ -133,8 +149,11 @@ def test_an_odd_row_is_named_and_left_out(store: AccountStore, spoil: Callable[[
     found = raised.value
     assert (found.slot, found.key, found.reason) == (odd.slot, odd.account_id, "State is not a state")
     assert [each for page in store.due(odd.slot, NOW) for each in page] == [good]
-    store.touch(replace(good, due_at=NOW + timedelta(hours=1)))
-    assert store.earliest_due(odd.slot, NOW + timedelta(hours=2)) == NOW + timedelta(hours=1)
+    this_pass, found_by_pass = go_through(store, odd.slot)
+    assert found_by_pass == [good]
+    this_pass.note(store.touch(replace(good, due_at=NOW + timedelta(hours=1))))
+    this_pass.complete()
+    assert this_pass.next_due() == NOW + timedelta(hours=1)
     for only_odd, accounts in ((False, [good.account_id]), (True, [])):
         page = store.list_accounts(odd=only_odd)
         assert [each.account_id for each in page.accounts] == accounts
@@ -343,17 +362,78 @@ def test_due_gives_those_whose_time_has_come_page_by_page(store: AccountStore) -
 def test_nobody_is_due_where_nobody_is(store: AccountStore) -> None:
     """Before the tables exist, too."""
     assert [each for page in store.due("00", NOW) for each in page] == []
-    assert store.earliest_due("00", NOW) is None
+    this_pass, found = go_through(store, "00")
+    this_pass.complete()
+    assert (found, this_pass.next_due()) == ([], None)
 
 
-def test_earliest_due_is_the_smallest_before_the_bound(store: AccountStore) -> None:
-    """The true value for a slot's hint."""
-    people = in_one_slot(3)
-    minutes = [5, 2, 9]
-    store.save_many([replace(p, due_at=NOW + timedelta(minutes=m)) for p, m in zip(people, minutes, strict=True)])
-    slot = people[0].slot
-    assert store.earliest_due(slot, NOW + timedelta(hours=1)) == NOW + timedelta(minutes=2)
-    assert store.earliest_due(slot, NOW + timedelta(minutes=2)) is None
+def test_a_pass_gives_those_who_are_due_and_says_who_is_next(store: AccountStore) -> None:
+    """Whether they were listed before or not; the time is exact."""
+    people = in_one_slot(150)
+    later = [replace(each, due_at=NOW + timedelta(minutes=number)) for number, each in enumerate(people[100:], 1)]
+    store.save_many([*people[:100], *later])
+    this_pass, found = go_through(store, people[0].slot)
+    assert this_pass.index is not None
+    assert names(found) == names(people[:100])
+    for each in store.touch_many([replace(each, due_at=NOW + timedelta(hours=1)) for each in found]):
+        assert isinstance(each, Account)
+        this_pass.note(each)
+    this_pass.complete()
+    assert this_pass.next_due() == later[0].due_at
+    this_pass, found = go_through(store, people[0].slot, later[1].due_at, index=this_pass.index)
+    assert names(found) == names(later[:2])
+    _, found = go_through(store, people[0].slot, NOW + timedelta(days=1) - SECOND, index=this_pass.index)
+    assert names(found) == names(people), "a pass that was not complete has taken nobody out"
+
+
+def test_whoever_is_woken_is_found_at_their_new_time(store: AccountStore) -> None:
+    """A newcomer, and somebody who was due much later. The slot's hint says it too."""
+    first, second = in_one_slot(2)
+    this_pass, _ = go_through(store, first.slot)
+    second = store.save(replace(second, due_at=NOW + timedelta(hours=9)))
+    this_pass.note(second)
+    this_pass.complete()
+    for number, each in enumerate([first, second], 1):
+        due_at = NOW + timedelta(minutes=number)
+        woken = store.wake(replace(each, due_at=due_at))
+        assert woken == store.get(each.account_id)
+        (slot,) = [slot for slot in store.slots() if slot.name == each.slot]
+        assert slot.next_due_at <= due_at
+        this_pass, found = go_through(store, each.slot, due_at, index=this_pass.index)
+        assert found == [woken]
+        this_pass.note(store.touch(replace(woken, due_at=NOW + timedelta(hours=9))))
+        this_pass.complete()
+    assert this_pass.next_due() == NOW + timedelta(hours=9)
+
+
+def test_a_wake_that_lost_against_another_write_changes_nobody(store: AccountStore) -> None:
+    """It raises what a save raises, and a pass finds the row as it is."""
+    saved = store.wake(replace(an_account(), due_at=NOW + timedelta(hours=1)))
+    known = store.save(replace(saved, username="newer"))
+    with pytest.raises(Conflict):
+        store.wake(replace(saved, due_at=NOW))
+    with pytest.raises(RowRefused):
+        store.wake(an_account("a\ud800"))
+    assert store.get("oid.tid") == known
+    assert go_through(store, saved.slot)[1] == []
+
+
+def test_whoever_is_not_noted_is_found_at_the_time_that_their_row_has(store: AccountStore) -> None:
+    """The row changed while their turn was taken, or went. Nobody else is later for it."""
+    people = [each for each in store.save_many(in_one_slot(4)) if isinstance(each, Account)]
+    this_pass, found = go_through(store, people[0].slot)
+    assert names(found) == names(people)
+    store.touch(replace(people[0], due_at=NOW + timedelta(minutes=7)))
+    store.delete(people[1].account_id)
+    this_pass.note(store.touch(replace(people[2], due_at=NOW + timedelta(minutes=9))))
+    this_pass.complete()
+    assert this_pass.next_due() == NOW
+    at_last, found = go_through(store, people[0].slot, NOW + timedelta(minutes=8), index=this_pass.index)
+    assert names(found) == names([people[0], people[3]])
+    for each in found:
+        at_last.note(store.touch(replace(each, due_at=NOW + timedelta(hours=1))))
+    at_last.complete()
+    assert at_last.next_due() == NOW + timedelta(minutes=9)
 
 
 def test_all_slots_count_as_due_until_they_are_written(store: AccountStore) -> None:
@@ -383,9 +463,12 @@ def test_a_slot_comes_back_as_it_was_written(store: AccountStore) -> None:
     released = store.write_slot(claimed.release(NOW + timedelta(hours=1), finished=False))
     assert released is not None
     assert store.slots()[5] == Slot("05", NOW + timedelta(hours=1), released.etag, first_claimed_at=NOW)
-    finished = store.write_slot(released.release(NOW + timedelta(hours=1), finished=True))
+    marked = replace(released, index=Index(7, NOW))
+    finished = store.write_slot(marked.release(NOW + timedelta(hours=1), finished=True))
     assert finished is not None
-    assert store.slots()[5] == Slot("05", NOW + timedelta(hours=1), finished.etag)
+    assert store.slots()[5] == Slot("05", NOW + timedelta(hours=1), finished.etag, index=Index(7, NOW))
+    store.lower_hint("05", NOW)
+    assert store.slots()[5].index == Index(7, NOW)
 
 
 def test_lowering_a_hint_leaves_the_claim_alone(store: AccountStore) -> None:

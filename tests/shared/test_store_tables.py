@@ -4,6 +4,7 @@ All on a storage that answers as the live service does; see tests/service_storag
 """
 
 import ast
+import json
 import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,11 @@ import pytest
 from azure.data.tables import TableServiceClient, UpdateMode
 
 from shared import store
-from shared.accounts import Account, Failure, State, all_slots, slot_of
+from shared.accounts import EPOCH, Account, Failure, State, all_slots, slot_of
 from shared.errors import Conflict, RowRefused, RowTooLarge, RowUnreadable, StoreUnavailable
 from shared.monitoring.heartbeat import heartbeat
-from shared.store import SweepRecord, TableAccountStore
+from shared.store import Slot, SweepRecord, TableAccountStore
+from shared.store.slots import Index
 from shared.store.tables import first_edition
 from shared.store.tables.rows import (
     MOST_CACHE_BYTES,
@@ -35,6 +37,7 @@ from tests.shared.store_accounts import NOW, an_account
 
 BATCH: dict[str, Any] = {"method": "POST", "path": r"^/\$batch"}
 CLAIM: dict[str, Any] = {"method": "PUT", "path": r"^/Slots\("}
+LATER = NOW + timedelta(hours=1)
 MEBIBYTE = 1024 * 1024
 
 
@@ -265,7 +268,7 @@ def test_one_row_that_the_service_refuses_costs_nobody_elses_write(
     assert [index for index, each in enumerate(results) if not isinstance(each, Account)] == [odd]
     assert isinstance(results[odd], RowRefused)
     assert "400 InvalidInput" in str(results[odd])
-    assert len(storage.requests) < 20
+    assert len(storage.requests) <= 20
 
 
 def test_a_property_that_the_service_finds_too_large_is_refused_alone(table_store: TableAccountStore) -> None:
@@ -420,7 +423,9 @@ def test_a_slot_without_a_time_is_due(table_store: TableAccountStore, tables: Ta
     ["soon", 7, True, b"x", datetime(9999, 12, 31, tzinfo=UTC), datetime(8000, 1, 1, tzinfo=UTC)],
     ids=["text", "number", "truth", "bytes", "last day", "far"],
 )
-@pytest.mark.parametrize("name", ["NextDueAt", "ClaimedUntil", "ClaimOwner", "FirstClaimedAt", "all"])
+@pytest.mark.parametrize(
+    "name", ["NextDueAt", "ClaimedUntil", "ClaimOwner", "FirstClaimedAt", "Indexed", "IndexedAt", "all"]
+)
 def test_a_slot_with_odd_properties_is_due(
     table_store: TableAccountStore, tables: TableServiceClient, name: str, value: Any
 ) -> None:
@@ -531,6 +536,8 @@ NO_SENSE: dict[str, dict[str, object]] = {
     "deep Recent": {"Recent": "[" * 20_000},
     "extra is a list": {"extra": "[1]"},
     "TaskState is a number": {"TaskState": "NaN"},
+    "TaskState is too long with escapes": {"TaskState": '{"text": "' + "é" * 8_000 + '"}'},
+    "extra is too long with all digits": {"extra": '{"numbers": [' + "1e15," * 4_000 + "1]}"},
     "Recent beyond the calendar": {"Recent": '[["0001-01-01T00:00:00+14:00","fresh"]]'},
     "FailureFirstAt at the edge": {"FailureFirstAt": datetime(9999, 12, 31, tzinfo=UTC)},
     "FailureClaims is a number": {"FailureClaims": 7},
@@ -581,38 +588,22 @@ def test_rows_that_make_no_sense_hide_nobody_and_keep_no_slot_due(
         if "AccountId" not in changes:
             with pytest.raises(RowUnreadable):
                 table_store.get(account.account_id)
-    later = [replace(each, due_at=NOW + timedelta(hours=number)) for number, each in enumerate(good, 1)]
-    saved(table_store.save_many(later))
-    assert table_store.earliest_due("03", NOW + timedelta(hours=9)) == NOW + timedelta(hours=1)
-    assert table_store.earliest_due("03", NOW + timedelta(hours=1)) is None
+    for index in (None, Index(1000, NOW)):  # by scan, and one by one
+        this_pass = table_store.begin_pass(Slot("03", NOW, index=index))
+        found = [each for page in this_pass.pages(NOW, odd_until=LATER) for each in page]
+        assert sorted(each.account_id for each in found) == sorted(each.account_id for each in good)
+        this_pass.complete()
+        assert this_pass.next_due() == NOW
+    this_pass = table_store.begin_pass(Slot("03", NOW, index=index))
+    for account in [each for page in this_pass.pages(NOW, odd_until=LATER) for each in page]:
+        this_pass.note(table_store.save(replace(account, due_at=NOW + timedelta(hours=2))))
+    this_pass.complete()
+    assert this_pass.next_due() == LATER, "the odd ones keep no slot due before"
     assert len(table_store.list_accounts(most=100).accounts) == 2
     reasons = [next(iter(changes)) for changes in NO_SENSE.values()]
     assert sorted(reason.split()[0] for _, _, reason in odd_rows(table_store)) == sorted([*reasons, "AccountId"])
     counted = table_store.count_accounts(NOW + timedelta(minutes=1))
     assert (counted.overdue, counted.odd) == (0, len(NO_SENSE) + 1)
-
-
-def test_many_odd_rows_before_the_first_good_one_hide_its_time(
-    storage: ServiceShapedStorage, table_store: TableAccountStore, tables: TableServiceClient
-) -> None:
-    """However many they are, the slot's next time is that of the person behind them, by a handful of requests."""
-    crowd = people(71)
-    saved(table_store.save_many([replace(each, due_at=NOW) for each in crowd]))
-    table = tables.get_table_client("Accounts")
-    odd = [{"PartitionKey": "03", "RowKey": row_key(each.account_id), "extra": "[]"} for each in crowd[:70]]
-    table.submit_transaction([("update", row, {"mode": UpdateMode.MERGE}) for row in odd])
-    table_store.touch(replace(saved_again(table_store, crowd[70]), due_at=NOW + timedelta(hours=1)))
-    storage.clear()
-    assert table_store.earliest_due("03", NOW + timedelta(hours=2)) == NOW + timedelta(hours=1)
-    assert len(storage.requests) <= 6
-    assert storage.bytes < 250_000, "no token cache is read"
-
-
-def saved_again(store: TableAccountStore, account: Account) -> Account:
-    """The account as it is stored."""
-    known = store.get(account.account_id)
-    assert known is not None
-    return known
 
 
 @pytest.mark.parametrize("place", [("zz", "a"), ("03", "50%"), ("03", "it's"), ("zz", "")])
@@ -664,21 +655,44 @@ def test_a_row_that_changes_while_it_is_deleted_is_deleted_all_the_same(
     assert direct.get("oid.tid") is None
 
 
-def test_nobody_who_is_due_early_costs_nothing_more(
-    storage: ServiceShapedStorage, table_store: TableAccountStore
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"StartedAt": "soon"},
+        {"Seconds": float("nan")},
+        {"Seconds": float("inf")},
+        {"Seconds": 1e300},
+        {"Seconds": -1e12},
+        {"OldestOverdue": float("inf")},
+        {"Slots": -1},
+        {"fresh": -5, "unavailable": 5},
+        {"Stopped": 7},
+    ],
+    ids=str,
+)
+def test_odd_rows_hide_no_sweep(
+    table_store: TableAccountStore, tables: TableServiceClient, changes: dict[str, object]
 ) -> None:
-    """The ordinary end of a sweep is one request."""
-    saved(table_store.save_many(people(3)))
-    storage.clear()
-    assert table_store.earliest_due("03", NOW) is None
-    assert storage.requests == ["GET /Accounts()"]
+    """Of those that are read, the odd ones are left out: pages and the heartbeat count with what is there."""
+    record = SweepRecord(started_at=NOW, seconds=1, slots=1, oldest_overdue=(NOW - EPOCH).total_seconds())
+    table_store.record_sweep(record)
+    odd = sweep_entity(replace(record, slots=2), "odd") | {"RowKey": "0"} | changes
+    tables.get_table_client("Sweeps").create_entity(odd)
+    assert table_store.recent_sweeps(2) == [record]
 
 
-def test_odd_rows_hide_no_sweep(table_store: TableAccountStore, tables: TableServiceClient) -> None:
-    """Of those that are read, the odd ones are left out."""
-    table_store.record_sweep(SweepRecord(started_at=NOW, seconds=1, slots=1))
-    tables.get_table_client("Sweeps").create_entity({"PartitionKey": "sweeps", "RowKey": "0", "StartedAt": "soon"})
-    assert [each.started_at for each in table_store.recent_sweeps(2)] == [NOW]
+def test_what_was_read_can_be_written_again(table_store: TableAccountStore, tables: TableServiceClient) -> None:
+    """Nobody's new tokens are refused for a long name that grows when it is folded, or for a long history."""
+    (account,) = saved(table_store.save_many(people(1)))
+    turns = [["2026-03-01", "fresh"]] * 1_300
+    row = {"PartitionKey": "03", "RowKey": account.account_id, "Username": "ß" * 20_000, "Recent": json.dumps(turns)}
+    tables.get_table_client("Accounts").update_entity(row)
+    known = table_store.get(account.account_id)
+    assert known
+    written = table_store.save(replace(known, cache_version=known.cache_version + 1))
+    assert (len(written.recent), written.username) == (10, "ß" * 20_000)
+    found = table_store.list_accounts(username="ssss").accounts
+    assert [each.account_id for each in found] == [account.account_id]
 
 
 def test_a_row_copied_under_another_key_is_nobodys_turn(
@@ -692,7 +706,6 @@ def test_a_row_copied_under_another_key_is_nobodys_turn(
     table.create_entity(row | {"PartitionKey": "04"})
     assert [each for page in table_store.due("03", NOW) for each in page] == [account]
     assert [each for page in table_store.due("04", NOW) for each in page] == []
-    assert table_store.earliest_due("04", NOW + timedelta(hours=1)) is None
     places = [(each.slot, each.key) for each in table_store.list_accounts(odd=True).odd]
     assert places == [("03", "copy"), ("04", account.account_id)]
 
@@ -787,8 +800,6 @@ def test_a_row_that_cannot_be_moved_hides_nobody(
     assert "could not be moved" in caplog.text
     storage.clear()
     saved(table_store.save_many([replace(each, due_at=NOW + timedelta(days=1)) for each in found]))
-    storage.add(**BATCH, **trouble)
-    assert table_store.earliest_due("03", NOW + timedelta(hours=1)) is None
     with pytest.raises(StoreUnavailable):
         table_store.get(SOLIDUS)
 
@@ -836,7 +847,6 @@ def test_of_two_rows_the_one_with_the_later_activity_stays(
     (account,) = (each for page in table_store.due("03", NOW) for each in page)
     assert account.username == kept
     saved(table_store.save_many([replace(account, due_at=NOW + timedelta(days=5))]))
-    assert table_store.earliest_due("03", NOW + timedelta(days=1)) is None
 
 
 def test_deleting_leaves_neither_of_two_rows(table_store: TableAccountStore, tables: TableServiceClient) -> None:
@@ -898,5 +908,4 @@ def test_times_with_seven_digits_are_read(table_store: TableAccountStore, tables
     expected = datetime(2026, 3, 1, 11, 59, 59, 999999, tzinfo=NOW.tzinfo)
     assert known.due_at == expected
     assert [each.due_at for page in table_store.due("03", NOW) for each in page] == [expected]
-    assert table_store.earliest_due("03", NOW) == expected
     assert table_store.list_accounts().accounts[0].due_at == expected

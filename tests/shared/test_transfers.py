@@ -178,6 +178,13 @@ def test_only_http_is_spoken(client: HttpClient, url: str) -> None:
         client.request("GET", url)
 
 
+@pytest.mark.parametrize("url", ["keys", "https:/x", "http://[::1/", "http://127.0.0.1:1/\ud800", "http://\0/"])
+def test_an_address_that_is_none_cannot_be_reached(client: HttpClient, url: str) -> None:
+    """It is no error of the program's when an authority's document names it."""
+    with pytest.raises(Unavailable, match="connection"):
+        client.request("GET", url)
+
+
 @pytest.mark.parametrize("value", ["a\r\nX-Evil: b", "a\nb", "a\0b"])
 def test_a_header_with_a_line_break_is_refused(client: HttpClient, value: str) -> None:
     """libcurl would send it as two."""

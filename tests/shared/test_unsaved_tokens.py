@@ -103,6 +103,22 @@ def test_one_row_that_fails_does_not_keep_the_others_back(outage: Outage, error:
     assert outage.kept.count == 1
 
 
+@pytest.mark.parametrize("holder", [False, True], ids=["by the thread", "by the next holder"])
+def test_a_token_redeemed_from_one_that_is_kept_is_saved(outage: Outage, holder: bool) -> None:
+    """Two claims challenges in one turn: the row never had the token in between, and its own was redeemed first."""
+    first = outage.redeem("ada")
+    second = replace(first, sealed_cache=b"new", cache_version=8)
+    outage.kept.keep(second, replace(second, sealed_cache=b"newest", cache_version=9, lease=None))
+    outage.broken.clear()
+    outage.seconds += 60
+    if holder:
+        assert outage.kept.save_kept(outage.row("ada"))
+    else:
+        outage.kept.retry()
+    row = outage.row("ada")
+    assert (row.sealed_cache, row.cache_version, row.lease, outage.kept.count) == (b"newest", 9, None, 0)
+
+
 def test_the_row_s_changes_since_then_stay(outage: Outage) -> None:
     """A visit, and a task's state."""
     before = outage.redeem("ada")

@@ -91,6 +91,31 @@ def people(counts: dict[str, int] | None) -> int:
     return sum((counts or {}).values())
 
 
+class BehindClock(Clock):
+    """A lease clock that may be two seconds behind; it is not."""
+
+    def __call__(self) -> datetime:
+        """The earliest that it can be."""
+        return self.latest() - timedelta(seconds=2)
+
+    def latest(self) -> datetime:
+        """The latest that it can be."""
+        return super().__call__()
+
+
+def test_no_turn_begins_when_another_host_may_see_the_claim_s_end(
+    make_services: Callable[..., Services], app: Services, store: PagedStore, clock: Clock
+) -> None:
+    """Its clock is known better, and it has claimed the slot."""
+    behind = BehindClock()
+    ours = claimed(make_services(clock=clock, lease_clock=behind, store=store))
+    assert ours.is_held()
+    for each in (behind, clock):
+        each.move(seconds=CLAIM.total_seconds() - 1)
+    assert claimed(app).is_held()
+    assert not ours.is_held()
+
+
 def test_no_second_sweep_begins_while_one_is_at_work(make_services: Callable[..., Services], clock: Clock) -> None:
     """Although somebody lowers the hint meanwhile: that takes effect when the first one ends."""
     app = make_services(clock=clock)

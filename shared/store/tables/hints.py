@@ -1,5 +1,5 @@
-"""The table Slots: one row per slot, with a lower bound of its rows' `DueAt` and the claim of the sweep that is at work
-in it, guarded by its ETag. See protocol.py for the order in which hints and accounts are written."""
+"""The table Slots: one row per slot, with a lower bound of its rows' `DueAt`, the claim of the sweep that is at work in
+it, and the mark of its due lists, guarded by its ETag. See protocol.py for the order in which they are written."""
 
 import secrets
 from dataclasses import replace
@@ -11,7 +11,7 @@ from azure.data.tables import TableClient, UpdateMode
 
 from shared.accounts import EPOCH, all_slots
 from shared.errors import Conflict, StoreUnavailable
-from shared.store.slots import FIRST_EDITION_CLAIM, Slot
+from shared.store.slots import FIRST_EDITION_CLAIM, Index, Slot
 from shared.store.tables.rows import WRITE_ID, Entity, time_or_none
 from shared.store.tables.service import Tables, entity_or_none, etag_of, may_be_committed
 
@@ -50,12 +50,14 @@ def write(tables: Tables, slot: Slot) -> Slot | None:
         "NextDueAt": slot.next_due_at,
         WRITE_ID: write_id,
     }
-    claim = {
+    others = {
         "ClaimOwner": slot.claim_owner or None,
         "ClaimedUntil": slot.claimed_until,
         "FirstClaimedAt": slot.first_claimed_at,
+        "Indexed": slot.index.rows if slot.index else None,
+        "IndexedAt": slot.index.made_at if slot.index else None,
     }
-    entity |= {name: value for name, value in claim.items() if value is not None}
+    entity |= {name: value for name, value in others.items() if value is not None}
     try:
         etag = tables.call("write slot", lambda: _insert_or_replace(tables.slots, entity, slot.etag), key=slot.name)
     except (Conflict, StoreUnavailable) as error:
@@ -88,6 +90,7 @@ def _read(row: Any) -> Slot:
     owner, until = row.get("ClaimOwner"), time_or_none(row.get("ClaimedUntil"))
     owner = owner if isinstance(owner, str) else ""
     first = time_or_none(row.get("FirstClaimedAt"))
+    rows, made_at = row.get("Indexed"), time_or_none(row.get("IndexedAt"))
     if until and not owner:
         first = max(until, EPOCH + FIRST_EDITION_CLAIM) - FIRST_EDITION_CLAIM
     return Slot(
@@ -97,4 +100,5 @@ def _read(row: Any) -> Slot:
         claim_owner=owner,
         claimed_until=until,
         first_claimed_at=first,
+        index=Index(rows, made_at) if type(rows) is int and rows >= 0 and made_at else None,
     )

@@ -20,7 +20,7 @@ from itertools import takewhile
 from typing import Any, TypeVar
 
 from shared.accounts import Account, Attempt, Failure, Lease, Outcome, Source, State, TaskStatus
-from shared.errors import RowTooLarge
+from shared.errors import RowRefused, RowTooLarge
 from shared.store.checks import json_text
 from shared.store.protocol import SweepRecord
 from shared.store.tables import task_statuses
@@ -34,6 +34,9 @@ _FAR_FUTURE_MICROSECONDS = 10**17
 _LAST_YEAR = 8999  # durations are added to times, and Python's end in 9999
 _MOST_NUMBER = 2**53  # numbers are counted on, and the service's end at 2**63
 _MOST_CHUNKS = 252  # properties of ours per entity
+_MOST_FOLDED = 512  # characters; a folded text may be three times as long, and a property takes 64 KiB
+_MOST_ATTEMPTS = 10  # see Account.recent
+_MOST_SECONDS = 3 * 10**10  # of a sweep: with _LAST_YEAR still before the end of Python's times
 PROPERTIES = (
     "PartitionKey",
     "RowKey",
@@ -106,7 +109,7 @@ def to_entity(account: Account) -> Entity:
         "RowKey": row_key(account.account_id),
         "AccountId": account.account_id,
         "Username": account.username,
-        "UsernameFolded": account.username.casefold(),  # what the search by prefix looks at
+        "UsernameFolded": account.username.casefold()[:_MOST_FOLDED],  # what the search by prefix looks at
         "TenantId": account.tenant_id,
         "ObjectId": account.object_id,
         "HomeAccountId": account.home_account_id,
@@ -149,7 +152,8 @@ class OddValue(ValueError):
 
 
 def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
-    """The account in a row. Every value has the type that Account declares.
+    """The account in a row. Every value has the type that Account declares, and can be written again: else a redeemed
+    token could never be saved, nor a sign-in.
 
     A token cache of which a part is missing, or is not bytes, ends before that part. It can't be opened then, which is
     an outcome of its own (`unreadable`), and nothing is odd about the rest.
@@ -176,8 +180,8 @@ def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
         failure=_failure(entity),
         recent=_value(entity, "Recent", "a list of turns", _attempts, ()),
         tasks=_value(entity, "Tasks", "the tasks' statuses", _statuses, {}),
-        task_state=_value(entity, "TaskState", "a JSON object", _object, {}),
-        extra=_value(entity, "extra", "a JSON object", _object, {}),
+        task_state=_object(entity, "TaskState"),
+        extra=_object(entity, "extra"),
         time_zone=_value(entity, "TimeZone", "a text", _text, ""),
         enrolment_id=_value(entity, "EnrolmentId", "a text", _text, ""),
         session_generation=_value(entity, "SessionGeneration", "a text", _text, ""),
@@ -207,17 +211,14 @@ def sweep_entity(record: SweepRecord, suffix: str) -> Entity:
 def sweep_record(entity: Mapping[str, Any]) -> SweepRecord:
     """What a row of Sweeps says. Raises MAKES_NO_SENSE."""
     row = _present(entity)
-    counts = {name: row[name] for name in (*(each.value for each in Outcome), "deleted") if name in row}
-    stopped = row.get("Stopped", "")
-    if not isinstance(stopped, str) or any(type(each) is not int for each in (row["Slots"], *counts.values())):
-        raise TypeError("a property has another type")
+    counts = {name: _number(row[name]) for name in (*(each.value for each in Outcome), "deleted") if name in row}
     return SweepRecord(
         started_at=_time(row["StartedAt"]),
-        seconds=float(row["Seconds"]),
-        slots=row["Slots"],
+        seconds=_seconds(row["Seconds"]),
+        slots=_number(row["Slots"]),
         counts=counts,
-        oldest_overdue=float(row["OldestOverdue"]),
-        stopped=stopped,
+        oldest_overdue=_seconds(row["OldestOverdue"]),
+        stopped=_text(row.get("Stopped", "")),
     )
 
 
@@ -322,21 +323,38 @@ def _number(value: Any) -> int:
     return value
 
 
-def _object(text: str) -> dict[str, Any]:
-    value = json.loads(_text(text))
-    if not isinstance(value, dict):
-        raise TypeError("not a JSON object")
+def _object(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A property as a JSON object. Written by another hand it may be shorter than we write it: without escapes."""
+
+    def read(text: str) -> dict[str, Any]:
+        value = json.loads(_text(text))
+        if not isinstance(value, dict):
+            raise TypeError("not a JSON object")
+        return value
+
+    value: dict[str, Any] = _value(row, name, "a JSON object", read, {})
+    try:
+        json_text(name, value)
+    except RowRefused as error:
+        raise OddValue(f"{name} is not a JSON object that can be written again") from error
     return value
 
 
 def _statuses(text: str) -> dict[str, TaskStatus]:
-    return task_statuses.from_json(_object(text))
+    return task_statuses.from_json(json.loads(_text(text)))
+
+
+def _seconds(value: Any) -> float:
+    seconds = float(value)
+    if not 0 <= seconds <= _MOST_SECONDS:  # no NaN, either
+        raise ValueError("not a number of seconds")
+    return seconds
 
 
 def _attempts(text: str) -> tuple[Attempt, ...]:
     return tuple(
         Attempt(_time(datetime.fromisoformat(at)), Outcome(outcome)) for at, outcome in json.loads(_text(text))
-    )
+    )[:_MOST_ATTEMPTS]
 
 
 def _is_bytes(chunk: Any) -> bool:

@@ -1,11 +1,12 @@
-"""The three tables, made on first use by whoever comes first, and the edge where the SDK's errors become ours.
+"""The four tables, made on first use by whoever comes first, and the edge where the SDK's errors become ours.
 
 Retries are few and short: a request is waiting, or the sweep comes again.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
@@ -13,7 +14,7 @@ from azure.data.tables import TableClient, TableServiceClient
 
 from shared.errors import Conflict, RowTooLarge, StoreError, StoreUnavailable
 
-ACCOUNTS, SLOTS, SWEEPS = "Accounts", "Slots", "Sweeps"
+ACCOUNTS, DUE, SLOTS, SWEEPS = "Accounts", "Due", "Slots", "Sweeps"
 _REFUSALS = (400, 413)
 _UNSETTLED = (None, 408, 500, 502, 503, 504)
 
@@ -30,6 +31,7 @@ class Tables:
     def __init__(self, service: TableServiceClient) -> None:
         self._service = service
         self.accounts: TableClient = service.get_table_client(ACCOUNTS)
+        self.due: TableClient = service.get_table_client(DUE)
         self.slots: TableClient = service.get_table_client(SLOTS)
         self.sweeps: TableClient = service.get_table_client(SWEEPS)
 
@@ -49,9 +51,21 @@ class Tables:
             except HttpResponseError as error:
                 if not table_is_missing(error):
                     raise
-            for table in (ACCOUNTS, SLOTS, SWEEPS):
+            for table in (ACCOUNTS, DUE, SLOTS, SWEEPS):
                 self._service.create_table_if_not_exists(table)
             return operation()
+
+    def insert(self, name: str, table: TableClient, entity: Mapping[str, Any]) -> None:
+        """Inserts a row whose key is random, so that one which is there already is this one: its answer was lost.
+        Raises StoreUnavailable."""
+        create = partial(table.create_entity, entity)
+        with suppress(Conflict):
+            try:
+                self.call(name, create)
+            except StoreUnavailable as error:
+                if not may_be_committed(error):
+                    raise
+                self.call(name, create)
 
 
 def entity_or_none(table: TableClient, partition: str, row: str) -> Any:

@@ -1,51 +1,31 @@
 """The account store on Azure Table Storage."""
 
-import logging
+import math
 import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 from azure.data.tables import TableServiceClient
 
 from shared.accounts import Account, State, slot_of
 from shared.errors import Conflict, RowUnreadable, StoreError, StoreUnavailable
-from shared.store.protocol import AccountPage, Headcount, OddRow, SweepRecord
+from shared.store.checks import mended
+from shared.store.protocol import LONGEST_WAKE, AccountPage, Headcount, OddRow, SweepRecord
 from shared.store.slots import Slot
-from shared.store.tables import batches, first_edition, hints, reading, wire
+from shared.store.tables import batches, due, first_edition, hints, reading, wire
 from shared.store.tables.listing import Choice, count, list_page
-from shared.store.tables.rows import (
-    PROPERTIES,
-    row_key,
-    sense_of,
-    sweep_entity,
-    sweep_record,
-    time_or_none,
-)
-from shared.store.tables.service import (
-    ACCOUNTS,
-    SWEEPS,
-    Tables,
-    equals,
-    may_be_committed,
-    table_is_missing,
-    time_literal,
-    translated,
-)
+from shared.store.tables.rows import row_key, sense_of, sweep_entity, sweep_record
+from shared.store.tables.service import SWEEPS, Tables, may_be_committed, table_is_missing
+from shared.store.tables.slot_pass import SlotPass, scan, turn_of, until
 
-ROWS_PER_PAGE = 100  # of a scan, as many as a transaction takes: what a sweep holds in memory at once, per slot
+_LONGEST_LISTING = LONGEST_WAKE.total_seconds() / 6  # a save takes a few calls of twenty seconds at most
 _MOST_TRIES = 10  # to delete a row that keeps changing
-_SELECT = ",".join(PROPERTIES)
 _BUSY, _TOO_MANY = 503, 429
-
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 
 class TableAccountStore:
@@ -53,10 +33,12 @@ class TableAccountStore:
 
     Args:
         service: a client of the storage account (made with CLIENT_OPTIONS).
+        clock: seconds that only grow.
     """
 
-    def __init__(self, service: TableServiceClient) -> None:
+    def __init__(self, service: TableServiceClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._tables = Tables(service)
+        self._clock = clock
 
     def get(self, account_id: str) -> Account | None:
         """See AccountStore."""
@@ -88,6 +70,17 @@ class TableAccountStore:
     def save(self, account: Account) -> Account:
         """See AccountStore."""
         return _or_raise(self.save_many([account])[0])
+
+    def wake(self, account: Account) -> Account:
+        """See AccountStore."""
+        account = mended(account)
+        listed_at = -math.inf
+        while self._clock() - listed_at > _LONGEST_LISTING:
+            listed_at = self._clock()
+            due.add(self._tables, account.slot, row_key(account.account_id), account.due_at)
+        saved = self.save(account)
+        self.lower_hint(saved.slot, saved.due_at)
+        return saved
 
     def save_many(self, accounts: Sequence[Account]) -> list[Account | StoreError]:
         """See AccountStore."""
@@ -131,25 +124,12 @@ class TableAccountStore:
 
     def due(self, slot: str, now: datetime) -> Iterator[list[Account]]:
         """See AccountStore."""
-        for page in self._pages(slot, "le", now, self._read):
+        for page in scan(self._tables, slot, until(slot, now), partial(turn_of, self._tables)):
             yield [account for account in page if account]
 
-    def earliest_due(self, slot: str, before: datetime) -> datetime | None:
-        """See AccountStore. The row that would be the answer is read, without its token cache. When it is odd, all are:
-        `due` leaves odd rows out, and they must not keep their slot due."""
-        pages = self._pages(slot, "lt", before, _due_time_and_key, select="RowKey,DueAt")
-        first = min((each for page in pages for each in page if each), default=None)
-        if first is None:
-            return None
-        time, key = first
-        query = f"{equals('PartitionKey', slot)} and {equals('RowKey', key)}"
-        rows, _ = self._tables.call(
-            "read account", lambda: wire.first_rows(self._tables.accounts, query, top=1, select=_SELECT), key=key
-        )
-        if time in map(_next_turn, rows):
-            return time
-        pages_of_turns = self._pages(slot, "lt", before, _next_turn, select=_SELECT)
-        return min((each for page in pages_of_turns for each in page if each), default=None)
+    def begin_pass(self, slot: Slot) -> SlotPass:
+        """See AccountStore."""
+        return SlotPass(self._tables, slot)
 
     def slots(self) -> list[Slot]:
         """See AccountStore."""
@@ -166,14 +146,7 @@ class TableAccountStore:
     def record_sweep(self, record: SweepRecord) -> None:
         """See AccountStore."""
         entity = sweep_entity(record, secrets.token_hex(4))
-        create = partial(self._tables.sweeps.create_entity, entity)
-        with suppress(Conflict):  # its key is random, so the row that is there is this one
-            try:
-                self._tables.call("record sweep", create)
-            except StoreUnavailable as error:
-                if not may_be_committed(error):
-                    raise
-                self._tables.call("record sweep", create)
+        self._tables.insert("record sweep", self._tables.sweeps, entity)
 
     def recent_sweeps(self, most: int) -> list[SweepRecord]:
         """See AccountStore."""
@@ -202,23 +175,6 @@ class TableAccountStore:
     def count_accounts(self, overdue_before: datetime) -> Headcount:
         """See AccountStore."""
         return self._tables.call("count accounts", lambda: count(self._tables.accounts, overdue_before))
-
-    def _pages(
-        self, slot: str, comparison: str, time: datetime, read: Callable[[wire.Row], T], *, select: str = ""
-    ) -> Iterator[list[T]]:
-        """A filter on DueAt scans the partition: pages may be empty and still be followed by others."""
-        query = f"PartitionKey eq '{slot}' and DueAt {comparison} {time_literal(time)}"
-
-        def begin() -> tuple[list[T], Iterator[list[T]]]:
-            found = wire.pages(self._tables.accounts, query, read, top=ROWS_PER_PAGE, select=select)
-            return next(found), found
-
-        scan = "scan slot"
-        first, others = self._tables.call(scan, begin, key=slot)
-        yield first
-        del first  # a page of accounts is a megabyte
-        with translated(scan, slot):
-            yield from others
 
     def _delete(self, slot: str, key: str, etag: str) -> bool:
         """Deletes the row that is still as `etag` says; see AccountStore.delete. Raises Conflict, StoreUnavailable."""
@@ -251,33 +207,6 @@ class TableAccountStore:
             return True
         except UnicodeEncodeError:  # no account can have this id
             return False
-
-    def _read(self, row: wire.Row) -> Account | None:
-        """The account in a row. None for one that is odd, or that has its turn under another key."""
-        found = reading.read(row)
-        if isinstance(found, OddRow):
-            reading.log(found)
-            return None
-        if row["RowKey"] == row_key(found.account_id):
-            return found
-        try:
-            moved = first_edition.move(self._tables, wire.decoded(row))
-        except StoreError as error:  # it comes with the next scan
-            logger.error("a row of %s could not be moved to its new key and is left out: %s", ACCOUNTS, error)
-            return None
-        return replace(found, etag=str(moved["odata.etag"])) if moved else None  # a row there has a turn of its own
-
-
-def _due_time_and_key(row: wire.Row) -> tuple[datetime, str] | None:
-    """What earliest_due looks at. None for a due time that is none."""
-    time = time_or_none(wire.decoded(row).get("DueAt"))
-    return (time, row["RowKey"]) if time else None
-
-
-def _next_turn(row: wire.Row) -> datetime | None:
-    """When the account in a row is due. None for a row that `due` leaves out."""
-    found = reading.read(row)
-    return found.due_at if isinstance(found, Account) and row["RowKey"] == row_key(found.account_id) else None
 
 
 def _keys(account_id: str) -> tuple[str, str] | None:

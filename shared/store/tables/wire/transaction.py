@@ -18,8 +18,8 @@ from azure.data.tables import RequestTooLargeError, TableClient, TableTransactio
 from shared.store.tables.wire import requests
 
 Operation = tuple[str, Mapping[str, Any], Mapping[str, Any]]
-"""As for `TableClient.submit_transaction`: `create`, or `update` with `mode` and `etag`, or `delete` with `etag` (or
-none: whatever is there); the entity; these options."""
+"""As for `TableClient.submit_transaction`: `create`; `upsert`, which replaces whatever is there; `update` with
+`mode` and `etag`; `delete` with `etag` (or none: whatever is there). The entity; these options."""
 
 Part = bytes
 """An operation, ready to be sent."""
@@ -46,6 +46,8 @@ def encode(table: TableClient, operation: Operation) -> Part:
         line, headers = f"POST {url}", f"{body}Prefer: return-no-content\r\n"
     elif kind == "delete":
         line, headers = f"DELETE {url}{keys}", f"If-Match: {options.get('etag') or '*'}\r\n"
+    elif kind == "upsert":  # "Insert Or Replace Entity": an update without If-Match
+        line, headers = f"PUT {url}{keys}", body
     else:
         line, headers = f"{_METHODS[options['mode']]} {url}{keys}", f"{body}If-Match: {options['etag']}\r\n"
     return (
