@@ -179,7 +179,7 @@ def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
         scopes=tuple(_value(entity, "Scopes", "a text", _text, "").split()),
         failure=_failure(entity),
         recent=_value(entity, "Recent", "a list of turns", _attempts, ()),
-        tasks=_value(entity, "Tasks", "the tasks' statuses", _statuses, {}),
+        tasks=_value(entity, "Tasks", "an object of statuses", _statuses, {}),
         task_state=_object(entity, "TaskState"),
         extra=_object(entity, "extra"),
         time_zone=_value(entity, "TimeZone", "a text", _text, ""),
