@@ -6,6 +6,7 @@ python3 dev.py test     everything CI runs; arguments go to pytest alone (--long
 python3 dev.py bench    benchmarks (--json: one JSON object)
 python3 dev.py check    format, lint, types, policies over infra/, known vulnerabilities
 python3 dev.py keys     "keys new" prints a new encryption key
+python3 dev.py task     runs one task for one sample person: "task morning_digest --as ben --dry-run"
 python3 dev.py guards   takes guards out one at a time; says which no test missed ("guards session": one module's)
 
 It makes its own virtual environment in .venv on first use. Arguments go through to the command.
@@ -21,12 +22,13 @@ PROJECT = Path(__file__).resolve().parent
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 CANNOT = 2  # the exit code when nothing ran: wrong usage, or something is missing
 
-COMMANDS = ("run", "demo", "test", "bench", "check", "keys", "guards")
+COMMANDS = ("run", "demo", "test", "bench", "check", "keys", "task", "guards")
 MODULES = {
     "run": "localdev.run",
     "demo": "localdev.demo",
     "bench": "bench",
     "keys": "localdev.keys",
+    "task": "localdev.task_run",
     "guards": "tests.security.guards",
 }
 # These start servers. A lifeline (localdev/lifeline.py) ends them with this process.

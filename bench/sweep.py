@@ -14,11 +14,11 @@ from bench.rig import Rig
 from bench.workbench import Workbench
 from localdev.progress import Progress
 from localdev.tenant.certificates import ClientCertificate
+from shared.background.first_edition import AnyTask
 from shared.services import Services
 from shared.sweep_queue import due_slots
+from tasks import TASKS
 from timer_worker.sweep import Sweep
-from timer_worker.task import Task
-from timer_worker.tasks import TASKS
 
 LATENCY = 0.1
 _WIDE = 256
@@ -162,7 +162,7 @@ def _spread(ratios: Sequence[float]) -> str:
     return f"{min(ratios):.2f} to {max(ratios):.2f}"
 
 
-def sweep_once(rig: Rig, services: Services, *, latency: float, tasks: Sequence[Task] = ()) -> Swept:
+def sweep_once(rig: Rig, services: Services, *, latency: float, tasks: Sequence[AnyTask] = ()) -> Swept:
     """Makes everybody due and runs one sweep. Raises RuntimeError when a person got no fresh token."""
     rig.make_everybody_due()
     rig.far_end.reset(latency=latency)

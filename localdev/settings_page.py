@@ -1,9 +1,10 @@
-"""python -m localdev.settings_page: rewrites the table of docs/settings.md from shared/settings.py."""
+"""python -m localdev.settings_page: rewrites the table of docs/settings.md from shared/settings.py and the tasks."""
 
 import re
 from pathlib import Path
 
 from shared.settings import documented
+from tasks import TASKS
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "settings.md"
 _TABLE = re.compile(r"(?<=<!-- made by localdev/settings_page.py -->\n).*?(?=<!-- end -->)", re.DOTALL)
@@ -15,6 +16,7 @@ def table() -> str:
     for name, default, purpose in documented():
         shown = " (**required**)" if default == "required" else f" (`{default}`)" if default else ""
         rows.append(f"| `{name}`{shown} | {_escaped(purpose)} |")
+    rows += [f"| `{name}` | of the task `{task.name}` |" for task in TASKS for name in task.settings]
     return "\n".join(rows) + "\n"
 
 

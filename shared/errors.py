@@ -15,6 +15,8 @@ UnderstudyError                 never raised itself
 │   ├── Unreadable              the person's token cache can't be opened or parsed
 │   └── TryLater                the tenant throttles or fails; nothing is wrong with the person
 ├── GraphError                  Microsoft Graph answered with an error, or not at all
+│   └── DeltaExpired            a delta link is too old: the next query begins anew
+├── MayHaveHappened             an effect that must not happen twice was about to happen when a process ended
 └── RequestRefused              never raised itself: what is wrong with one HTTP request
     ├── BadRequest              400
     ├── NotSignedIn             401
@@ -25,8 +27,7 @@ UnderstudyError                 never raised itself
 
 Outside this tree are Throttled and Unavailable (clients/http.py): every client translates them. They also travel
 through MSAL, as TokenRequestHeld does (identity/msal_http_client.py), which never leaves shared/identity. TokenRefused
-(identity/verification.py) becomes a SignInFailed or a BearerRefused. LeaseOver (timer_worker/turn.py) becomes a failed
-task.
+(identity/verification.py) becomes a SignInFailed or a BearerRefused.
 
 `except Exception` stands in these files: around one person's token and one account's row (timer_worker/slot_run.py),
 one slot (timer_worker/sweep.py), one task (timer_worker/turn.py), one row of a batch (store/tables/batches.py), one
@@ -191,17 +192,44 @@ class GraphError(UnderstudyError):
         claims: the claims challenge of a 401 (continuous access evaluation), as JSON text; "" when there is none.
         retry_after: seconds to wait; None when Graph named none.
         request_id: the reference for Microsoft's support.
+        did_nothing: is it certain that the call changed nothing? Graph refused it, or there was no connection.
     """
 
     def __init__(
-        self, status: int, code: str, *, claims: str = "", retry_after: float | None = None, request_id: str = ""
+        self,
+        status: int,
+        code: str,
+        *,
+        claims: str = "",
+        retry_after: float | None = None,
+        request_id: str = "",
+        did_nothing: bool = False,
     ) -> None:
         super().__init__(f"Microsoft Graph: {status} {code}")
+        self.did_nothing = did_nothing
         self.status = status
         self.code = code
         self.claims = claims
         self.retry_after = retry_after
         self.request_id = request_id
+
+
+class DeltaExpired(GraphError):
+    """A delta link is too old (410, "Use delta query to track changes": synchronization reset). It was dropped."""
+
+
+class MayHaveHappened(UnderstudyError):
+    """An earlier try of the same occurrence was about to send a call with `once=`, and left no outcome: its process
+    ended, or Graph's answer was lost. Nobody knows whether it happened, so it is not sent again.
+
+    Attributes:
+        task, name: whose effect.
+    """
+
+    def __init__(self, task: str, name: str) -> None:
+        super().__init__(f"{name!r} of task {task} may have happened already; it is not sent again")
+        self.task = task
+        self.name = name
 
 
 class RequestRefused(UnderstudyError):

@@ -4,7 +4,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -14,6 +14,9 @@ from azure.data.tables import TableServiceClient
 
 from shared import log_redaction
 from shared.accounts.lifecycle import Lifecycle
+from shared.background import checks, first_edition
+from shared.background.planner import Planner
+from shared.background.threads import TaskThreads
 from shared.clients.graph import Graph
 from shared.clients.http import HttpClient
 from shared.clients.queues import Queues
@@ -29,6 +32,9 @@ from shared.monitoring.readiness import Readiness, closed_to_operators, thread_s
 from shared.session import Sessions, UsedFlows
 from shared.settings import Settings, from_environment
 from shared.store import AccountStore, TableAccountStore
+from shared.store.markers import MarkerStore
+from shared.store.tables.markers import TableMarkers
+from tasks import TASKS
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +43,7 @@ class Services:
     """The app's parts, each made when it is first asked for, unless it was given.
 
     Attributes:
+        tasks: the background work that is done in people's names.
         now: the time.
         lease_clock: the time by which leases and claims are written and judged; the storage service's, if none is
             given.
@@ -49,23 +56,33 @@ class Services:
         self,
         settings: Settings,
         *,
+        tasks: Iterable[first_edition.AnyTask] = TASKS,
         now: Callable[[], datetime] = utc_now,
         lease_clock: LeaseClock | None = None,
         wait: Callable[[float], None] = time.sleep,
         store: AccountStore | None = None,
+        markers: MarkerStore | None = None,
         tables: TableServiceClient | None = None,
         http: HttpClient | None = None,
         rate_limit: RateLimit | None = None,
         used_flows: UsedFlows | None = None,
     ) -> None:
         self.settings = settings
+        self.tasks = first_edition.adapted(tasks)
         self.now = now
         self.storage_clock = StorageClock()
         self.lease_clock = lease_clock or self.storage_clock
         self.wait = wait
         self.closing = threading.Event()
         self.slot_runs: set[Future[None]] = set()
-        given = {"store": store, "tables": tables, "http": http, "rate_limit": rate_limit, "used_flows": used_flows}
+        given = {
+            "store": store,
+            "markers": markers,
+            "tables": tables,
+            "http": http,
+            "rate_limit": rate_limit,
+            "used_flows": used_flows,
+        }
         # A cached_property looks for its value here first.
         vars(self).update({name: part for name, part in given.items() if part is not None})
 
@@ -78,7 +95,7 @@ class Services:
         made = vars(self)
         if "workers" in made:
             self.workers.shutdown()
-        for name in ("unsaved_tokens", "readiness", "http", "tables", "queues"):
+        for name in ("task_threads", "unsaved_tokens", "readiness", "http", "tables", "queues"):
             if name in made:
                 made[name].close()
 
@@ -92,6 +109,11 @@ class Services:
     def store(self) -> AccountStore:
         """Accounts in Azure Table Storage."""
         return TableAccountStore(self.tables)
+
+    @cached_property
+    def markers(self) -> MarkerStore:
+        """What tasks did, and must not do twice."""
+        return TableMarkers(self.tables)
 
     @cached_property
     def tables(self) -> TableServiceClient:
@@ -112,6 +134,15 @@ class Services:
     def lifecycle(self) -> Lifecycle:
         """What happens to accounts."""
         return Lifecycle(self.settings.sweep_every, self.settings.absent_after, self.settings.retention)
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Which tasks run for a person, and when."""
+        return self.planner_of(self.tasks)
+
+    def planner_of(self, tasks: Iterable[first_edition.AnyTask]) -> Planner:
+        """A planner of these tasks."""
+        return Planner(first_edition.adapted(tasks), self.lifecycle, self.settings.time_zone)
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -146,7 +177,13 @@ class Services:
     @cached_property
     def enrolment(self) -> Enrolment:
         """Accounts of people who sign in."""
-        return Enrolment(self.store, self.settings.key_ring, self.lifecycle, now=self.now)
+        return Enrolment(
+            self.store,
+            self.settings.key_ring,
+            self.lifecycle,
+            now=self.now,
+            plan=lambda each: self.planner.plan(each, self.now()),
+        )
 
     @cached_property
     def readiness(self) -> Readiness:
@@ -165,8 +202,13 @@ class Services:
 
     @cached_property
     def workers(self) -> ThreadPoolExecutor:
-        """The threads of all sweeps in this process."""
+        """The threads in which all sweeps of this process acquire tokens."""
         return ThreadPoolExecutor(self.settings.sweep_concurrency, thread_name_prefix="sweep")
+
+    @cached_property
+    def task_threads(self) -> TaskThreads:
+        """The threads that tasks run in."""
+        return TaskThreads(self.settings.sweep_concurrency)
 
     def graph(self, access_token: str, *, until: datetime | None = None) -> Graph:
         """Microsoft Graph for one person. No call lasts longer than `until`."""
@@ -175,9 +217,12 @@ class Services:
 
 @functools.cache
 def services() -> Services:
-    """The process's parts, by its environment. No secret of theirs reaches a log from now on. Raises
-    SettingsError."""
-    settings = from_environment()
+    """The process's parts, by its environment. No secret of theirs reaches a log from now on. Raises SettingsError,
+    which says what is wrong with the tasks as well."""
+    tasks = first_edition.adapted(TASKS)
+    settings = from_environment(
+        of_tasks=[name for task in tasks for name in task.settings], problems=checks.problems(tasks)
+    )
     log_redaction.install(settings)
     if shortage := thread_shortage(settings):
         logger.warning(shortage)

@@ -5,7 +5,7 @@ Each field has its name, parser and purpose here; a test compares them with docs
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any, Literal, cast
@@ -31,10 +31,13 @@ from shared.settings_parsers import (
     storage_account,
     storage_connection,
     table_url,
+    time_zone,
     words,
 )
 
-_KEY_VAULT_REFERENCE = "@Microsoft.KeyVault("
+_UNRESOLVED = (
+    "a Key Vault reference that did not resolve: check the secret's name, and the identity's role on the vault"
+)
 _MICROSOFTS_HOSTS = (
     *(".microsoftonline.com", ".microsoftonline.us", ".partner.microsoftonline.cn", ".login.windows.net"),
     *(".login.microsoft.com", ".sts.windows.net", ".ciamlogin.com", ".b2clogin.com"),
@@ -181,6 +184,9 @@ class Settings:
         parse=one_of("inline", "queue"),
         default="inline",
     )
+    time_zone: str = setting(
+        "TIME_ZONE", "time zone of people who chose none, for instance Europe/Berlin", parse=time_zone, default="UTC"
+    )
     admin_role: str = setting("ADMIN_ROLE", "app role whose holders see everybody's state", default="")
     operator_tenants: tuple[str, ...] = setting(
         "OPERATOR_TENANTS",
@@ -230,6 +236,7 @@ class Settings:
         "handlers that one process runs at a time; leave it unset: the Functions host then takes 1000",
         default="",
     )
+    of_tasks: Mapping[str, str] = field(default_factory=dict, repr=False)  # the tasks' own, by name
 
     @property
     def rotation(self) -> str:
@@ -300,20 +307,25 @@ class Settings:
         return f"{self.base_url}/signin/callback"
 
 
-def from_environment() -> Settings:
-    """Reads the settings of this process. Raises SettingsError."""
-    return load(os.environ)
+def from_environment(*, of_tasks: Iterable[str] = (), problems: Iterable[str] = ()) -> Settings:
+    """Reads the settings of this process. The arguments are those of `load`. Raises SettingsError."""
+    return load(os.environ, of_tasks=of_tasks, problems=problems)
 
 
-def load(environ: Mapping[str, str]) -> Settings:
+def load(environ: Mapping[str, str], *, of_tasks: Iterable[str] = (), problems: Iterable[str] = ()) -> Settings:
     """The settings in `environ`.
+
+    Args:
+        of_tasks: names of settings that belong to tasks.
+        problems: what else keeps the app from starting, to be reported in the same error.
 
     Raises:
         SettingsError: one line per setting that is missing or malformed, or contradicts another.
     """
-    problems: list[str] = []
-    values: dict[str, Any] = {}
-    for each in fields(Settings):
+    problems = list(problems)
+    values: dict[str, Any] = {"of_tasks": {name: environ.get(name, "").strip() for name in of_tasks}}
+    problems += [f"{name}: {_UNRESOLVED}" for name, text in values["of_tasks"].items() if _is_reference(text)]
+    for each in _declared():
         try:
             values[each.name] = _parsed(each, environ.get(each.metadata["name"], "").strip())
         except ValueError as error:
@@ -327,12 +339,19 @@ def load(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
+def _declared() -> list[Field[Any]]:
+    """The fields that are settings of the app."""
+    return [each for each in fields(Settings) if "name" in each.metadata]
+
+
+def _is_reference(text: str) -> bool:
+    return text.startswith("@Microsoft.KeyVault(")
+
+
 def _parsed(each: Field[Any], text: str) -> Any:
     """The value of one setting. Raises ValueError."""
-    if text.startswith(_KEY_VAULT_REFERENCE):
-        raise ValueError(
-            "a Key Vault reference that did not resolve: check the secret's name, and the identity's role on the vault"
-        )
+    if _is_reference(text):
+        raise ValueError(_UNRESOLVED)
     default = cast("str | None", each.metadata["default"])
     text = text or (default or "")
     if not text:
@@ -371,7 +390,7 @@ def _contradictions(environ: Mapping[str, str]) -> list[str]:
 def documented() -> list[tuple[str, str, str]]:
     """Name, default ("" for none; "required") and purpose of every setting, for docs and tests."""
     rows = []
-    for each in fields(Settings):
+    for each in _declared():
         default = each.metadata["default"]
         rows.append((each.metadata["name"], "required" if default is None else default, each.metadata["purpose"]))
     return rows

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 RESERVED_SCOPES = frozenset({"openid", "profile", "offline_access"})
 OIDC_SCOPES = RESERVED_SCOPES | {"email", "address", "phone"}  # OpenID Connect Core 1.0, 5.4 and 11: of no resource
@@ -158,3 +159,11 @@ def ncrontab(text: str) -> str:
     if len(text.split()) != 6:
         raise ValueError("an NCRONTAB expression with six fields is needed, for instance 0 */5 * * * *")
     return text.strip()
+
+
+def time_zone(text: str) -> str:
+    """The name of a time zone of the IANA database."""
+    try:
+        return ZoneInfo(text.strip()).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("an IANA time zone is needed, for instance Europe/Berlin") from None

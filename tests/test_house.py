@@ -15,7 +15,7 @@ from shared.store.tables import wire
 from tests.support import ROOT
 
 BLUEPRINTS = ("graph_me", "health", "operators", "signin", "timer_worker", "web_api")
-DEPLOYED = (*BLUEPRINTS, "shared", "function_app")
+DEPLOYED = (*BLUEPRINTS, "shared", "tasks", "function_app")
 NEVER_DEPLOYED = ("bench", "desktop", "localdev", "tests")
 FUNCTIONS = {
     *("accounts", "accounts_csv", "accounts_json", "accounts_remove", "accounts_sweep"),
@@ -46,10 +46,12 @@ ROOMS = {
         *("accounts", "clients", "clock", "error_codes", "errors", "sealing", "settings", "settings_parsers"),
         *("store", "telemetry", "token_cache_schema"),
     ),
+    "background": ("accounts", "clients", "errors", "store"),
     "monitoring": ("accounts", "clients", "errors", "settings", "store"),
     "sweep_queue": ("clients", "store"),
     "services": (
-        *("accounts", "clients", "clock", "identity", "log_redaction", "monitoring", "session", "settings", "store"),
+        *("accounts", "background", "clients", "clock", "identity", "log_redaction", "monitoring", "session"),
+        *("settings", "store"),
     ),
     "web": (
         *("accounts", "clients", "error_codes", "errors", "identity", "services", "session", "telemetry", "wording"),

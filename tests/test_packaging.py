@@ -3,16 +3,16 @@
 import json
 import re
 import tomllib
-from dataclasses import fields
 
 import pytest
 
 from localdev.app_settings import is_placeholder
-from shared.settings import Settings
+from shared.settings import documented
+from tasks import TASKS
 from tests.support import ROOT, ignored
 
 BLUEPRINTS = {"graph_me", "health", "operators", "signin", "timer_worker", "web_api"}
-DEPLOYED = BLUEPRINTS | {"host.json", "requirements.txt", "shared"}
+DEPLOYED = BLUEPRINTS | {"host.json", "requirements.txt", "shared", "tasks"}
 HOSTS_OWN = {
     "FUNCTIONS_WORKER_RUNTIME",
     "AzureWebJobsDisableHomepage",
@@ -43,8 +43,10 @@ def test_secrets_of_one_machine_stay_out_of_git() -> None:
 def test_example_settings_are_settings_that_exist() -> None:
     """Every name in the example is read by the app or by the Functions host."""
     values = json.loads((ROOT / "local.settings.json.example").read_text("utf-8"))["Values"]
-    known = {field.metadata["name"] for field in fields(Settings)}
-    assert set(values) <= known | HOSTS_OWN
+    known = {name for name, _, _ in documented()}
+    of_tasks = {name for task in TASKS for name in task.settings}
+    assert set(values) <= known | HOSTS_OWN | of_tasks
+    assert of_tasks <= set(values)
 
 
 def test_example_holds_placeholders_where_a_tenant_differs() -> None:

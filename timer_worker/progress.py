@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from shared.accounts import Account, Outcome
+from shared.background.planner import Planner
 from shared.error_codes import explain
 from shared.services import Services
 from timer_worker.turn import Turn, acquire_token
@@ -23,6 +24,7 @@ class Progress:
         longest_wait: seconds that its pauses may take together. After that the sweep ends and sets `resume_after`.
 
     Attributes:
+        planner: says which tasks run.
         handing_out: the lock of the slot that hands out turns; one slot does at a time.
         counts: people by outcome, and `deleted` rows.
         reasons: people by outcome and code, tenants that are skipped, and what refusals of the app mean.
@@ -31,8 +33,11 @@ class Progress:
         resume_after: seconds after which the rest must be swept; None when nothing is left for a pause.
     """
 
-    def __init__(self, app: Services, *, time_limit: timedelta, longest_wait: float = math.inf) -> None:
+    def __init__(
+        self, app: Services, planner: Planner, *, time_limit: timedelta, longest_wait: float = math.inf
+    ) -> None:
         self.app = app
+        self.planner = planner
         self.handing_out = threading.Lock()
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -98,7 +103,7 @@ class Progress:
         self._wait_out_pauses()
         if self.must_stop() or self.is_skipped(account):
             return None
-        turn = acquire_token(account, self.app)
+        turn = acquire_token(account, self.app, self.planner)
         if turn is None:
             return None
         self.app.rate_limit.learn(turn.verdict, sent=turn.sent)

@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from shared import telemetry
 from shared.accounts import SWEEP_LEASE, Account, Lease, Outcome, Verdict, is_owned
+from shared.background import Task
+from shared.background.threads import RunningTask
 from shared.errors import Conflict, RowUnreadable, StoreError
 from shared.store import SlotPass
 from timer_worker import notifications
 from timer_worker.batch import LONGEST_SECONDS, Batch
 from timer_worker.progress import Progress
 from timer_worker.saving import save_turns
-from timer_worker.task import Task
-from timer_worker.turn import Turn, applicable, do_tasks, time_out_tasks, turn_that_failed
+from timer_worker.turn import Turn, fail_task, run_task, turn_that_failed
 
 _IN_FLIGHT_PER_THREAD = 2  # so threads have work while the next page is read
 _LEASES_AT_A_TIME = 64
@@ -33,13 +35,18 @@ class _Running:
     """One person's tasks in a worker thread.
 
     Attributes:
+        turn: as the tasks that are done left it.
+        tasks: those that are not done yet; the first is running.
         limit: seconds for all of them.
         began: when the thread began; None while they wait for one.
+        current: the run of the first of them, in its thread.
     """
 
     turn: Turn
+    tasks: list[Task]
     limit: float
     began: float | None = None
+    current: RunningTask | None = None
 
     @property
     def seconds_left(self) -> float | None:
@@ -62,7 +69,6 @@ class SlotRun:
         progress: Progress,
         slot: str,
         this_pass: SlotPass,
-        tasks: Sequence[Task],
         *,
         grace: timedelta = GRACE,
         is_held: Callable[[], bool] = lambda: True,
@@ -71,7 +77,7 @@ class SlotRun:
         self._app = progress.app
         self._slot = slot
         self._pass = this_pass
-        self._tasks = tasks
+        self._planner = progress.planner
         self._grace = grace
         self._is_held = is_held
         self._events: queue.SimpleQueue[Turn | Account] = queue.SimpleQueue()
@@ -224,10 +230,18 @@ class SlotRun:
         finally:
             self._events.put(turn or account)
 
-    def _do_tasks(self, running: _Running, tasks: list[Task]) -> None:
-        """Runs in a worker thread. Always posts an event: `do_tasks` catches what a task raises."""
+    def _do_tasks(self, running: _Running) -> None:
+        """Runs in a worker thread. Always posts an event, unless the tasks were left behind: `run_task` catches what a
+        task raises."""
         running.began = time.monotonic()
-        self._events.put(do_tasks(running.turn, tasks, self._app))
+        while running.tasks and running.turn.access_token:
+            with self._app.task_threads.run(running.tasks[0].name) as running.current:
+                turn = run_task(running.turn, running.tasks[0], self._planner, self._app)
+            if running.current.is_left_behind:
+                return
+            running.turn = turn
+            running.tasks.pop(0)
+        self._events.put(replace(running.turn, tasks_done=True))
 
     def _handle_next_event(self) -> None:
         """Waits for a turn from a worker thread, or until tasks are late or a batch must be saved, and handles that."""
@@ -264,8 +278,14 @@ class SlotRun:
         """Goes on without tasks that are late. Their threads can't be ended."""
         late = [key for key, running in self._running.items() if running.seconds_left == 0]
         for key in late:
-            logger.error("somebody's tasks ran out of time and are left behind")
-            self._finish(time_out_tasks(self._running.pop(key).turn, self._app))
+            running = self._running.pop(key)
+            if not running.current or not running.tasks:
+                self._finish(running.turn)  # they came to their end just now
+                continue
+            self._app.task_threads.leave_behind(running.current)
+            task = running.tasks[0]
+            logger.error("task %s ran out of time and is left behind", task.name)
+            self._finish(fail_task(running.turn, task, "timed_out", self._planner, self._app))
 
     def _finish(self, turn: Turn) -> None:
         """Counts a turn whose tasks are done, after it was saved if they changed anything."""
@@ -275,23 +295,34 @@ class SlotRun:
             self._progress.count(turn)
 
     def _save_tokens(self) -> None:
-        """Saves tokens, and then begins the tasks. The lease is kept meanwhile, as a task may need a fresher token."""
-        turns = [
-            replace(turn, after=replace(turn.after, lease=turn.before.lease)) if self._tasks_of(turn) else turn
-            for turn in self._tokens.take()
-        ]
-        for turn in self._save(turns):
-            tasks = self._tasks_of(turn)
+        """Saves tokens, and then begins the tasks. No lease is held meanwhile: a task that needs a fresher token takes
+        it as a request would."""
+        for saved in self._save(self._tokens.take()):
+            turn, tasks = self._without_stuck_tasks(saved, self._tasks_of(saved))
             if not tasks:
-                self._progress.count(turn)
+                self._finish(turn)
                 continue
             limit = sum(task.time_limit.total_seconds() for task in tasks) + self._grace.total_seconds()
-            running = _Running(turn, limit)
-            self._app.workers.submit(telemetry.carried(self._do_tasks), running, tasks)
-            self._running[turn.after.account_id] = running
+            running = _Running(turn, tasks, limit)
+            self._app.task_threads.start(partial(telemetry.carried(self._do_tasks), running))
+            self._running[turn.after.account_id] = running  # after it: nobody waits for what could not begin
+
+    def _without_stuck_tasks(self, turn: Turn, tasks: list[Task]) -> tuple[Turn, list[Task]]:
+        """The tasks that may be started. The others hang in too many threads, and count as failed."""
+        ready = []
+        for task in tasks:
+            if self._app.task_threads.may_start(task.name):
+                ready.append(task)
+                continue
+            hanging = self._app.task_threads.hanging(task.name)
+            logger.error("task %s is not started: %d of its runs have not come back", task.name, hanging)
+            turn = fail_task(turn, task, "hangs", self._planner, self._app)
+        return turn, ready
 
     def _tasks_of(self, turn: Turn) -> list[Task]:
-        return applicable(turn.after, self._tasks) if turn.access_token else []
+        if not turn.access_token:
+            return []
+        return self._planner.due(turn.after, self._app.now(), kept=turn.keeps_token)
 
     def _save(self, turns: list[Turn]) -> Iterator[Turn]:
         """Saves turns, and yields those that were saved.

@@ -9,7 +9,7 @@ time when the hint was lowered meanwhile.
 import logging
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -17,6 +17,8 @@ from datetime import timedelta
 
 from shared import telemetry
 from shared.accounts import Outcome, all_slots
+from shared.background import first_edition
+from shared.background.planner import missing_scopes
 from shared.errors import StoreError
 from shared.services import Services
 from shared.store import Slot, SweepRecord
@@ -24,8 +26,6 @@ from shared.sweep_queue import SWEEP_SLOTS, due_slots, queue_slots
 from timer_worker.claim import RENEW_SECONDS, claim_slot
 from timer_worker.progress import Progress
 from timer_worker.slot_run import GRACE, SlotRun
-from timer_worker.task import Task, scopes_nobody_is_asked_for
-from timer_worker.tasks import TASKS
 
 TIME_LIMIT = timedelta(minutes=8)  # host.json's functionTimeout is longer
 LONGEST_WAIT_SECONDS = 10.0  # for a slot from the queue
@@ -40,7 +40,7 @@ class Sweep:
     """One sweep over some slots.
 
     Args:
-        tasks: the background work to do for each person.
+        tasks: the background work to do, instead of the app's.
         time_limit: no turn begins later than this after the start.
         longest_wait: seconds that its pauses may take together. After that the sweep ends and sets `resume_after`.
         grace: tasks that go on for longer than this after their limits count as failed.
@@ -51,17 +51,17 @@ class Sweep:
         self,
         app: Services,
         *,
-        tasks: Sequence[Task] = TASKS,
+        tasks: Iterable[first_edition.AnyTask] | None = None,
         time_limit: timedelta = TIME_LIMIT,
         longest_wait: float = math.inf,
         grace: timedelta = GRACE,
         renew_every: float = RENEW_SECONDS,
     ) -> None:
         self._app = app
-        self._tasks = tasks
+        self._planner = app.planner if tasks is None else app.planner_of(tasks)
         self._grace = grace
         self._started_at = app.now()
-        self._progress = Progress(app, time_limit=time_limit, longest_wait=longest_wait)
+        self._progress = Progress(app, self._planner, time_limit=time_limit, longest_wait=longest_wait)
         self._renew_every = renew_every
         self._claimed: set[str] = set()
         self._failure = ""
@@ -73,11 +73,7 @@ class Sweep:
         """
         if not slots:
             return None
-        for task, scope in scopes_nobody_is_asked_for(self._tasks, self._app.settings.scopes):
-            if self._app.settings.graph_url:
-                logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
-            else:
-                logger.info("task %s doesn't run: it needs %s, and there is no Microsoft Graph", task.name, scope)
+        self._tell_what_nobody_is_asked_for()
         with telemetry.sweep():
             with ThreadPoolExecutor(_SLOTS_AT_A_TIME, thread_name_prefix="slot") as threads:
                 runs = [threads.submit(telemetry.carried(self._run_slot), slot) for slot in slots]
@@ -113,9 +109,7 @@ class Sweep:
             self._claimed.add(slot.name)
             with telemetry.slot(slot.name):
                 this_pass = self._app.store.begin_pass(claim.row)
-                run = SlotRun(
-                    self._progress, slot.name, this_pass, self._tasks, grace=self._grace, is_held=claim.is_held
-                )
+                run = SlotRun(self._progress, slot.name, this_pass, grace=self._grace, is_held=claim.is_held)
                 with claim.kept():
                     if run.run() and claim.is_held():
                         this_pass.complete()
@@ -132,6 +126,19 @@ class Sweep:
             if claim:
                 with suppress(StoreError):
                     claim.give_back()
+
+    def _tell_what_nobody_is_asked_for(self) -> None:
+        """Logs the permissions that sign-in does not ask for, of tasks that are on for everybody: they wait for consent
+        for everybody who signs in."""
+        for task in self._planner.tasks:
+            if task.default == "on":
+                for scope in missing_scopes(task.scopes, self._app.settings.scopes):
+                    if self._app.settings.graph_url:
+                        logger.error("task %s never runs: add %s to SCOPES", task.name, scope)
+                    else:
+                        logger.info(
+                            "task %s doesn't run: it needs %s, and there is no Microsoft Graph", task.name, scope
+                        )
 
     def _note_failure(self, slot: Slot, why: str) -> None:
         self._failure = self._failure or f"slot {slot.name}: {why}"

@@ -3,14 +3,15 @@
 import copy
 import json
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from shared.accounts import MOST_JSON_BYTES, REDEMPTION, Account, Failure, Outcome, Verdict
-from shared.clients.graph import answer_challenge
-from shared.errors import GraphError
+from shared.accounts import REDEMPTION, Account, Attempt, Failure, Outcome, TaskStatus, Verdict, rebased
+from shared.background import Task, TaskContext, TaskState
+from shared.background.planner import Planner
+from shared.background.writes import Writes
+from shared.clients.graph import Graph
+from shared.errors import GraphError, MayHaveHappened, SignInRequired, StoreError, TokenError
 from shared.services import Services
-from timer_worker.task import Task, bare
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ class Turn:
         access_token: "" when there is none.
         overdue: seconds by which the turn was late.
         failure: the account's when the turn began.
+        keeps_token: is this more than a task's own time?
         sent: was a token request sent?
         tasks_done: have the tasks run?
     """
@@ -35,6 +37,7 @@ class Turn:
     access_token: str = field(default="", repr=False)
     overdue: float = 0.0
     failure: Failure | None = None
+    keeps_token: bool = True
     sent: bool = False
     tasks_done: bool = False
 
@@ -49,12 +52,8 @@ class Turn:
         return self.after != self.before
 
 
-class LeaseOver(Exception):
-    """Our lease ends too soon to redeem the refresh token: another instance may redeem it meanwhile."""
-
-
-def acquire_token(account: Account, app: Services) -> Turn | None:
-    """Begins a turn: acquires a token.
+def acquire_token(account: Account, app: Services, planner: Planner) -> Turn | None:
+    """Begins a turn: acquires a token, and plans the tasks that come after it.
 
     Returns None when our lease ends too soon, or when a token that was redeemed earlier had to be saved first. The
     person stays due then.
@@ -70,7 +69,7 @@ def acquire_token(account: Account, app: Services) -> Turn | None:
         acquisition.send()
     acquired = acquisition.complete()
     judged = app.lifecycle.apply_verdict(acquired.renewed(account), acquired.verdict, app.now())
-    after = without_our_lease(judged, app)
+    after = planner.plan(without_our_lease(judged, app), app.now())
     app.unsaved_tokens.keep(account, after)
     return Turn(
         account,
@@ -79,6 +78,7 @@ def acquire_token(account: Account, app: Services) -> Turn | None:
         access_token=acquired.access_token,
         overdue=overdue,
         failure=account.failure,
+        keeps_token=app.lifecycle.is_kept(account, app.now()),
         sent=acquired.sent,
     )
 
@@ -108,81 +108,135 @@ def may_redeem(account: Account, app: Services) -> bool:
     return account.lease is not None and account.lease.covers(REDEMPTION, app.lease_clock)
 
 
-def applicable(account: Account, tasks: Sequence[Task]) -> list[Task]:
-    """The tasks for which this person granted the scopes."""
-    granted = {bare(scope) for scope in account.scopes}
-    return [task for task in tasks if {bare(scope) for scope in task.scopes} <= granted]
-
-
-def do_tasks(turn: Turn, tasks: Sequence[Task], app: Services) -> Turn:
-    """Completes a turn whose token was saved: runs the tasks one by one, each with its own time limit and state. Raises
-    nothing that a task raises."""
-    turn = replace(turn, tasks_done=True)
-    for task in tasks:
-        turn = _do_task(turn, task, app)
-        if not turn.access_token:
-            break
-    return replace(turn, after=without_our_lease(turn.after, app))
-
-
-def time_out_tasks(turn: Turn, app: Services) -> Turn:
-    """Ends a turn whose tasks are late: they count as failed.
-
-    The lease stays until it runs out. The thread that is left behind still relies on it: on a claims challenge it may
-    be redeeming, or begin to.
-    """
-    return _fail_task(turn, "tasks: timed_out", app)
-
-
-def _do_task(turn: Turn, task: Task, app: Services) -> Turn:
-    """Runs one task. On a claims challenge of Graph, renews the token with the claims and runs the task once more."""
-
-    def attempt(claims: str) -> Turn:
-        nonlocal turn  # a renewed token is kept even when the task fails then
-        if claims:
-            turn = _renew_token(turn, claims, app)
-        return _run_task(turn, task, app) if turn.access_token else turn
-
+def run_task(turn: Turn, task: Task, planner: Planner, app: Services) -> Turn:
+    """Runs one task of a person whose token is saved. Returns the turn with what the task changed. Raises nothing that
+    the task raises."""
+    account, now = turn.after, app.now()
+    status = planner.begin(task, account, now)
+    run = prepare_run(turn, task, status, planner, app)
+    final = False
     try:
-        return answer_challenge(attempt)
+        task.run(run.context)
+        run.state.check()
+    except TokenError as error:  # Graph asked for another token, and there is none
+        logger.info("task %s: no token: %s", task.name, error)
+        return _end_without_token(turn, task, error, planner, app)
     except GraphError as error:
         logger.info("task %s: %s (request %s)", task.name, error, error.request_id)
-        return _fail_task(turn, f"{task.name}: graph_{error.status or error.code}", app)
-    except LeaseOver:
-        logger.info("task %s: the lease was over before the token could be renewed", task.name)
-        return _fail_task(turn, f"{task.name}: lease_over", app)
+        reason, after = f"graph_{error.status or error.code}", error.retry_after or 0.0
+    except MayHaveHappened as error:
+        logger.error("task %s: %s", task.name, error)
+        reason, after, final = "may_have_happened", 0.0, True
     except Exception as error:  # a task is the adopter's code: any error of it is recorded on the account
         logger.exception("task %s failed", task.name)
-        return _fail_task(turn, f"{task.name}: {type(error).__name__}", app)
+        reason, after = type(error).__name__, 0.0
+    else:
+        done = planner.succeed(task, status, account, app.now(), record=run.context.recorded)
+        return replace(turn, after=_with_state(done, task, run.state))
+    kept = replace(turn, after=_with_state(account, task, run.state))
+    return fail_task(kept, task, reason, planner, app, after=after, final=final)
 
 
-def _run_task(turn: Turn, task: Task, app: Services) -> Turn:
-    """Runs one task on a copy of the account. Returns the turn with the task's state. Raises what the task raises."""
-    own = copy.deepcopy(turn.after.task_state.get(task.name, {}))
-    account = replace(turn.after, task_state=own, sealed_cache=b"")
-    task.run(account, app.graph(turn.access_token, until=app.now() + task.time_limit))
-    state = turn.after.task_state | {task.name: own}
-    if len(json.dumps(state)) > MOST_JSON_BYTES:
-        raise ValueError(f"the state of all tasks has more than {MOST_JSON_BYTES} bytes")
-    return replace(turn, after=replace(turn.after, task_state=state))
+def fail_task(
+    turn: Turn,
+    task: Task,
+    reason: str,
+    planner: Planner,
+    app: Services,
+    *,
+    after: float = 0.0,
+    final: bool = False,
+) -> Turn:
+    """The turn after a task failed: it is tried again, not before `after` seconds, unless that is `final`."""
+    now = app.now()
+    status = planner.begin(task, turn.after, now)
+    failed = planner.fail(task, status, turn.after, now, reason=reason, after=after, final=final)
+    code = f"{task.name}: {reason}"
+    noted = app.lifecycle.apply_task_failure(failed, code, now, before=turn.failure)
+    return replace(turn, after=noted, verdict=Verdict(Outcome.TASK_FAILED, code=code))
 
 
-def _renew_token(turn: Turn, claims: str, app: Services) -> Turn:
-    """Acquires a token that satisfies the claims; the turn's verdict says why there is none. Raises LeaseOver."""
-    acquisition = app.identity.acquisition(turn.after, claims=claims)
-    if acquisition.prepare():
-        if not may_redeem(turn.after, app):
-            raise LeaseOver
-        acquisition.send()
-    acquired = acquisition.complete()
-    earlier = replace(
-        acquired.renewed(turn.after), recent=turn.after.recent[1:]
-    )  # a turn leaves one entry in the history
-    after = app.lifecycle.apply_verdict(earlier, acquired.verdict, app.now())
-    app.unsaved_tokens.keep(turn.after, after)
-    return replace(turn, after=after, verdict=acquired.verdict, access_token=acquired.access_token)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a task, about to begin.
+
+    Attributes:
+        state, context: on copies of what is stored.
+        writes: what the task sends.
+    """
+
+    context: TaskContext
+    state: TaskState
+    writes: Writes
 
 
-def _fail_task(turn: Turn, code: str, app: Services) -> Turn:
-    after = app.lifecycle.apply_task_failure(turn.after, code, app.now(), before=turn.failure)
-    return replace(turn, after=after, verdict=Verdict(Outcome.TASK_FAILED, code=code))
+def prepare_run(
+    turn: Turn, task: Task, status: TaskStatus, planner: Planner, app: Services, *, dry_run: bool = False
+) -> Run:
+    """A run of a task for a person whose token is saved. In a dry run nothing is written to Graph."""
+    account, now = turn.after, app.now()
+    states = account.task_state
+    taken = len(json.dumps({name: state for name, state in states.items() if name != task.name}))
+    state = TaskState(copy.deepcopy(states.get(task.name, {})), taken=taken)
+    occurrence = planner.occurrence_key(task, status)
+    writes = Writes(account.account_id, task.name, occurrence, app.markers, app.now, dry_run=dry_run)
+
+    def renew(claims: str) -> str:
+        known = app.store.get(account.account_id)
+        if known is None or known.enrolment_id != account.enrolment_id:
+            raise SignInRequired("gone")
+        return app.access.acquire_token(known, claims=claims, present=False)
+
+    graph = Graph(
+        app.http,
+        app.settings.graph_url,
+        turn.access_token,
+        until=now + task.time_limit,
+        now=app.now,
+        wait=app.wait,
+        renew=renew,
+        links=state,
+        on_write=writes,
+    )
+    context = TaskContext(
+        account=replace(account, sealed_cache=b"", task_state={}),
+        graph=graph,
+        state=state,
+        occurrence=status.occurrence or now,
+        today=planner.today(status, now),
+        zone=planner.zone_of(account),
+        settings={name: app.settings.of_tasks.get(name, "") for name in task.settings},
+        dry_run=dry_run,
+    )
+    return Run(context, state, writes)
+
+
+def _with_state(account: Account, task: Task, state: TaskState) -> Account:
+    """The account with the task's state, also when it failed: what it did is done. What can't be kept is not."""
+    try:
+        state.check()
+    except (TypeError, ValueError):
+        return account
+    if not state and task.name not in account.task_state:
+        return account
+    return replace(account, task_state=account.task_state | {task.name: dict(state)})
+
+
+def _end_without_token(turn: Turn, task: Task, error: TokenError, planner: Planner, app: Services) -> Turn:
+    """The turn after a claims challenge to which the tenant gave no token. What the tenant answered is stored already
+    (`Access`); the person's history tells it."""
+    if not isinstance(error, SignInRequired):
+        after = getattr(error, "retry_after", None) or 0.0
+        return fail_task(turn, task, f"token_{error.code}", planner, app, after=after)
+    now = app.now()
+    ended = replace(turn, access_token="", verdict=Verdict(Outcome.SIGN_IN_REQUIRED, code=error.code))
+    try:
+        known = app.store.get(turn.after.account_id)
+    except StoreError:
+        known = None
+    merged = rebased(turn.after, before=turn.before, known=known) or known
+    if known is None or merged is None:
+        return replace(ended, after=turn.before)
+    recent = (Attempt(now, Outcome.SIGN_IN_REQUIRED), *known.recent[1:])
+    kept = replace(merged, state=known.state, failure=known.failure, due_at=known.due_at, recent=recent)
+    return replace(ended, before=known, after=kept)

@@ -16,9 +16,11 @@ from shared.accounts.model import (
     slot_of,
 )
 from shared.accounts.outcomes import Outcome, Verdict
+from shared.accounts.task_status import LONGEST_RECORD, Choice, TaskFailure, TaskStatus
 
 __all__ = [
     "EPOCH",
+    "LONGEST_RECORD",
     "MOST_JSON_BYTES",
     "REDEMPTION",
     "REQUEST_LEASE",
@@ -26,12 +28,15 @@ __all__ = [
     "SWEEP_LEASE",
     "Account",
     "Attempt",
+    "Choice",
     "Failure",
     "Lease",
     "Outcome",
     "Person",
     "Source",
     "State",
+    "TaskFailure",
+    "TaskStatus",
     "Verdict",
     "all_slots",
     "is_owned",

@@ -67,11 +67,13 @@ class Lifecycle:
         """
         base = known or Account(
             account_id=person.account_id,
+            enrolment_id=secrets.token_hex(8),
             session_generation=secrets.token_urlsafe(16),
             cache_version=secrets.randbelow(_FIRST_VERSIONS),
         )
-        return replace(
+        enrolled = replace(
             base,
+            enrolment_id=base.enrolment_id or secrets.token_hex(8),
             username=person.username,
             tenant_id=person.tenant_id,
             object_id=person.object_id,
@@ -79,7 +81,6 @@ class Lifecycle:
             source=source,
             state=State.ACTIVE,
             failure=None,
-            due_at=self.absent_from(now),
             last_activity=now,
             token_expires_at=token_expires_at,
             scopes=tuple(scopes),
@@ -87,12 +88,35 @@ class Lifecycle:
             cache_version=base.cache_version + 1,
             lease=None,
         )
+        return replace(enrolled, due_at=self.due_at(enrolled))
+
+    def keep_at(self, account: Account) -> datetime:
+        """When a sweep must next keep an active person's token alive: when they are away, once per interval."""
+        away, swept = self.absent_from(account.last_activity), account.last_swept_at
+        if swept is None or swept <= account.last_activity:
+            return away
+        return max(away, self.next_turn(account.slot, swept))
+
+    def due_at(self, account: Account) -> datetime:
+        """When an active person without a failure is due: at the earliest of their tasks and of keeping their token."""
+        task_at, keep_at = account.earliest_task, self.keep_at(account)
+        return keep_at if task_at is None else min(task_at, keep_at)
+
+    def is_kept(self, account: Account, now: datetime) -> bool:
+        """Does this turn keep the token alive? Not one that only a task with a schedule asked for."""
+        if account.earliest_task is None or now < account.earliest_task:
+            return True
+        latest = account.recent[0].outcome if account.recent else None
+        in_trouble = account.failure is not None and latest is not Outcome.TASK_FAILED
+        return in_trouble or self.keep_at(account) <= now
 
     def note_presence(self, account: Account, now: datetime) -> Account:
-        """The account after a request of its person: an active one is due only once they count as away, and no earlier
-        than before."""
-        due_at = max(account.due_at, self.absent_from(now)) if account.state is State.ACTIVE else account.due_at
-        return replace(account, last_activity=now, due_at=due_at)
+        """The account after a request of its person: an active one is due once they count as away, or for a task. It is
+        due no earlier than before."""
+        seen = replace(account, last_activity=now)
+        if account.state is not State.ACTIVE:
+            return seen
+        return replace(seen, due_at=max(account.due_at, self.due_at(seen)))
 
     def is_stale(self, account: Account, now: datetime) -> bool:
         """Is the recorded activity so old that a request must write a new one?"""
@@ -119,13 +143,13 @@ class Lifecycle:
             attempts = (Attempt(now, verdict.outcome), *account.recent)[:_RECENT]
             account = replace(account, recent=attempts, last_swept_at=now)
         if verdict.outcome in (Outcome.FRESH, Outcome.CACHED):
-            return replace(
+            good = replace(
                 account,
                 state=State.ACTIVE,
                 failure=None,
                 token_expires_at=verdict.token_expires_at or account.token_expires_at,
-                due_at=self.next_turn(account.slot, now) if swept else account.due_at,
             )
+            return replace(good, due_at=self.due_at(good)) if swept else good
         failure = _failure(account.failure, verdict, now)
         state, due_at = State.ACTIVE, now + self.every
         if verdict.outcome is Outcome.SIGN_IN_REQUIRED:

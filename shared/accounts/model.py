@@ -11,6 +11,7 @@ from typing import Any
 
 from shared.accounts.lease import Lease
 from shared.accounts.outcomes import Outcome
+from shared.accounts.task_status import TaskStatus
 
 SLOTS = 16
 MOST_JSON_BYTES = 32 * 1024  # of `task_state`, and of `extra`, as JSON in ASCII: whatever the store
@@ -90,7 +91,11 @@ class Account:
         last_activity: the last recorded request of this person.
         scopes: what the person granted; the sweep asks for these.
         recent: newest first, ten at most.
+        tasks: what is known about each task, by its name.
         task_state, extra: small JSON objects: the tasks' by name, and the adopter's own.
+        time_zone: the person's, an IANA name; "" when they chose none.
+        enrolment_id: made with the row. A person who left and came back has another one; "" in rows that are older than
+            this property.
         session_generation: browser sessions carry it; another value ends them.
         cache_version: counts the writes of `sealed_cache`. A new row starts at a random number, so that it is not taken
             for a deleted one.
@@ -112,8 +117,11 @@ class Account:
     scopes: tuple[str, ...] = ()
     failure: Failure | None = None
     recent: tuple[Attempt, ...] = ()
+    tasks: dict[str, TaskStatus] = field(default_factory=dict)
     task_state: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
+    time_zone: str = ""
+    enrolment_id: str = ""
     session_generation: str = ""
     lease: Lease | None = None
     cache_version: int = 0
@@ -126,21 +134,36 @@ class Account:
         return slot_of(self.account_id)
 
     @property
+    def earliest_task(self) -> datetime | None:
+        """When the first of this person's tasks must run; None when no time is set for any."""
+        return min((each.next_at for each in self.tasks.values() if each.next_at is not None), default=None)
+
+    @property
     def is_set_aside(self) -> bool:
         """Must this person sign in again? Until then the app does not act for them."""
         return self.state is State.NEEDS_SIGN_IN
 
 
 def rebased(ours: Account, *, before: Account, known: Account | None) -> Account | None:
-    """Our changes since `before`, on top of the row as it is now; None when the row is gone or has another token cache.
+    """Our changes since `before`, on top of the row as it is now; None when nothing of them is to be saved.
 
-    So a newer sign-in is not overwritten, and a deleted row does not come back. A lease is changed only by its holder:
-    when somebody else has taken one since `before`, theirs stays. An earlier due time that was written since stays too.
+    A deleted row does not come back, and a row with another token cache is not overwritten: after a newer sign-in of
+    the same enrolment only what the tasks did is laid on top, task by task. A lease is changed only by its holder: when
+    somebody else has taken one since `before`, theirs stays. An earlier due time that was written since stays too.
     """
-    if known is None or known.cache_version != before.cache_version:
+    if known is None:
         return None
     names = [each.name for each in fields(Account)]
     changes = {name: getattr(ours, name) for name in names if getattr(ours, name) != getattr(before, name)}
+    if known.cache_version != before.cache_version:
+        same_person_stayed = known.enrolment_id and known.enrolment_id == before.enrolment_id
+        changes = {name: changes[name] for name in ("tasks", "task_state", "due_at") if name in changes}
+        if not same_person_stayed or not changes.keys() & {"tasks", "task_state"}:
+            return None
+    for name in ("tasks", "task_state"):
+        if name in changes:
+            then, done = getattr(before, name), changes[name]
+            changes[name] = getattr(known, name) | {task: done[task] for task in done if done[task] != then.get(task)}
     if (known.lease and known.lease.owner) != (before.lease and before.lease.owner):
         changes.pop("lease", None)
     if "due_at" in changes and known.due_at != before.due_at:

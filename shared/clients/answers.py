@@ -31,11 +31,13 @@ class Unavailable(RequestException):
 
     Attributes:
         reason: a word for logs: `http_503`, `timeout`, `connection`, `tls`, `unparsable`, or an OAuth error.
+        unsent: is it certain that the endpoint got nothing, as there was no connection?
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, unsent: bool = False) -> None:
         super().__init__(f"unavailable: {reason}")
         self.reason = reason
+        self.unsent = unsent
 
 
 @dataclass(frozen=True)

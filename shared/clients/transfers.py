@@ -39,6 +39,7 @@ _REASONS = {
     pycurl.E_SSL_CIPHER: "tls",
     pycurl.E_SSL_ISSUER_ERROR: "tls",
 }  # all others: "connection"
+_UNSENT = (pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY, pycurl.E_COULDNT_CONNECT)
 
 logger = logging.getLogger(__name__)
 
@@ -145,9 +146,10 @@ class _Transfer:
         """The answer is complete."""
         self._answers.put(HttpAnswer(status, _headers(self._lines), b"".join(self._parts)))
 
-    def fail(self, reason: str) -> None:
+    def fail(self, reason: str, *, unsent: bool = False) -> None:
         """There will be no answer."""
-        self._answers.put(Unavailable("unparsable" if self._bytes > _LARGEST_ANSWER_BYTES else reason))
+        too_long = self._bytes > _LARGEST_ANSWER_BYTES
+        self._answers.put(Unavailable("unparsable" if too_long else reason, unsent=unsent))
 
     def _read(self, most: int) -> bytes:
         part, self._unread = self._unread[:most], self._unread[most:]
@@ -301,7 +303,7 @@ class _Driver:
                 self._idle.append(handle)
                 transfer.succeed(status)
             for handle, number, _ in failed:
-                self._release(handle).fail(_REASONS.get(number, "connection"))
+                self._release(handle).fail(_REASONS.get(number, "connection"), unsent=number in _UNSENT)
                 handle.close()
 
     def _release(self, handle: pycurl.Curl) -> _Transfer:

@@ -95,7 +95,7 @@ class Access:
         self._flights = _Flights(wait)
         self._unsaved = UnsavedTokens(store, enabled=False) if unsaved is None else unsaved
 
-    def acquire_token(self, account: Account, *, claims: str = "") -> str:
+    def acquire_token(self, account: Account, *, claims: str = "", present: bool = True) -> str:
         """Acquires an access token for the scopes that this person granted, and saves what changed.
 
         Makes no storage call while the cached token is valid and the recorded activity is recent.
@@ -104,6 +104,7 @@ class Access:
             account: as it was read for this request; with claims, as it was read after the challenge.
             claims: the resource's claims challenge (JSON text). The token that `account` holds is not used then, but a
                 newer one is, when another caller saves it while this one waits.
+            present: is the person here? Their request is recorded then.
 
         Raises:
             SignInRequired, Misconfigured, Unreadable, TryLater: see errors.py.
@@ -119,14 +120,14 @@ class Access:
                 raise SignInRequired(failure.code, correlation_id=failure.correlation_id, claims=failure.claims)
             acquisition = self._identity.acquisition(account, claims=claims)
             if acquisition.prepare() is None:
-                return self._settle(account, acquisition.complete(), owner)
+                return self._settle(account, acquisition.complete(), owner, present=present)
             leased = self._take_lease(account, owner)
             if leased is not None and not self._unsaved.save_kept(leased):
                 with self._flights.under_way(account.account_id):
                     acquisition.send()
-                    return self._settle(leased, acquisition.complete(), owner)
+                    return self._settle(leased, acquisition.complete(), owner, present=present)
             if known := acquisition.still_good():
-                return self._settle(leased or account, known, owner)
+                return self._settle(leased or account, known, owner, present=present)
             self._flights.wait(account.account_id, seconds)
             account = self._read_again(account)
             if account.cache_version != version:
@@ -153,7 +154,7 @@ class Access:
             raise NotSignedIn("You have been signed out. Sign in again.")
         return known
 
-    def _settle(self, account: Account, acquired: Acquired, owner: str) -> str:
+    def _settle(self, account: Account, acquired: Acquired, owner: str, *, present: bool) -> str:
         """Saves what the acquisition changed, and ends our lease, if the account has it. Returns the access token, or
         raises why there is none."""
         now = self._now()
@@ -161,10 +162,11 @@ class Access:
         after = acquired.renewed(replace(account, lease=None) if leased else account)
         if acquired.access_token:
             after = self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False)
+            seen = self._lifecycle.note_presence(after, now) if present else after
             if acquired.sealed_cache is not None or account.state is not State.ACTIVE:
-                self._save(account, self._lifecycle.note_presence(after, now))
-            elif leased or self._lifecycle.is_stale(account, now):
-                self._touch(account, self._lifecycle.note_presence(after, now))
+                self._save(account, seen)
+            elif leased or (present and self._lifecycle.is_stale(account, now)):
+                self._touch(account, seen)
             return acquired.access_token
         if acquired.verdict.outcome is Outcome.SIGN_IN_REQUIRED:
             after = self._lifecycle.apply_verdict(after, acquired.verdict, now, swept=False)

@@ -26,15 +26,23 @@ class Enrolment:
 
     Args:
         now: the time.
+        plan: sets the times of the person's tasks.
     """
 
     def __init__(
-        self, store: AccountStore, keys: KeyRing, lifecycle: Lifecycle, *, now: Callable[[], datetime]
+        self,
+        store: AccountStore,
+        keys: KeyRing,
+        lifecycle: Lifecycle,
+        *,
+        now: Callable[[], datetime],
+        plan: Callable[[Account], Account] = lambda account: account,
     ) -> None:
         self._store = store
         self._keys = keys
         self._lifecycle = lifecycle
         self._now = now
+        self._plan = plan
 
     def save_sign_in(self, signed_in: SignedIn) -> Account:
         """Saves the account of a person who signed in. A stored token cache is replaced, and a whole row that can't be
@@ -113,7 +121,7 @@ class Enrolment:
         if instead_of is not None:
             logger.warning("a sign-in replaces what was stored: %s", instead_of)
             account = replace(account, etag=instead_of.etag)
-        return self._store.wake(account)
+        return self._store.wake(self._plan(account))
 
 
 def _kept_changing() -> StoreUnavailable:

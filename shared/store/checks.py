@@ -9,7 +9,7 @@ from typing import Any
 from shared.accounts import MOST_JSON_BYTES, Account
 from shared.errors import RowRefused, RowTooLarge
 
-_TEXTS = ("username", "tenant_id", "object_id", "home_account_id", "session_generation")
+_TEXTS = ("username", "tenant_id", "object_id", "home_account_id", "session_generation", "time_zone", "enrolment_id")
 _FAILURE_TEXTS = ("code", "suberror", "correlation_id", "claims")
 
 
@@ -41,7 +41,7 @@ def mended(account: Account) -> Account:
 
 
 def json_text(name: str, value: Mapping[str, Any]) -> str:
-    """The JSON of `task_state` or `extra`, in ASCII.
+    """The JSON of `task_state`, `extra` or the tasks' statuses, in ASCII.
 
     Args:
         name: for whoever reads the error.

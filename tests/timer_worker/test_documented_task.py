@@ -1,74 +1,85 @@
-"""The task of the README and the two examples of docs/tasks.md, run as they are printed there."""
+"""The task of the README and the examples of docs/tasks.md, run as they are printed, where the page says they go."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from shared.services import Services
 from shared.sweep_queue import due_slots
 from tests.running_app import Clock
-from tests.support import ROOT, sign_in
+from tests.support import ROOT, MakeServices, sign_in
 from timer_worker.sweep import Sweep
 
 
-def examples_of(page: str) -> dict[str, Any]:
-    """The names that the page's Python blocks define."""
-    names: dict[str, Any] = {}
-    for block in re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL):
-        exec(block, names)  # noqa: S102 - the page's own code
-    return names
+def blocks_of(page: str) -> list[str]:
+    """The page's Python blocks."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def test_the_pages_own_test_passes_and_can_fail() -> None:
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the app's code with the page's blocks in their places."""
+    for part in ("tasks", "shared", "timer_worker"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    task, listing, test = blocks_of("docs/tasks.md")
+    (tmp_path / "tasks" / "meetings_today.py").write_text(task, "utf-8")
+    (tmp_path / "tasks" / "__init__.py").write_text(listing, "utf-8")
+    (tmp_path / "test_meetings.py").write_text(test, "utf-8")
+    return tmp_path
+
+
+def run(project: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    """Runs Python in the copy."""
+    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_the_pages_own_test_passes_and_can_fail(project: Path) -> None:
     """It passes with the page's task, and fails with a task that does nothing."""
-    examples = examples_of("docs/tasks.md")
-    examples["test_meetings_are_counted"]()
-    examples["meetings_today"] = lambda *_: None
-    with pytest.raises(AssertionError):
-        examples["test_meetings_are_counted"]()
+    pytest_alone = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_meetings.py")
+    passed = run(project, *pytest_alone)
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    file = project / "tasks" / "meetings_today.py"
+    head, found, _ = file.read_text("utf-8").partition("    day = {")
+    assert found
+    file.write_text(head, "utf-8")
+    assert run(project, *pytest_alone).returncode == 1
+
+
+def test_the_pages_task_passes_mypy(project: Path) -> None:
+    """Strictly, as the rest of the code."""
+    options = ("--strict", "--python-version", "3.11", "--explicit-package-bases", "--follow-imports", "silent")
+    checked = run(project, "-m", "mypy", *options, "--config-file", "", "--cache-dir", ".cache", "tasks")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tasks.md"])
-def test_the_pages_task_runs_in_a_sweep(page: str, make_services: Callable[..., Services]) -> None:
+def test_the_pages_task_runs_in_a_sweep(page: str, make_services: MakeServices) -> None:
     """The task reads the sample Graph's calendar and stores the number."""
+    names: dict[str, object] = {}
+    exec(blocks_of(page)[0], names)  # noqa: S102 - the page's own code
     clock = Clock()
-    app = make_services(clock=clock, SCOPES="User.Read Calendars.Read")
+    app: Services = make_services(
+        clock=clock, wait=clock.wait, SCOPES="User.Read Calendars.Read", tasks=(names["meetings_today"],)
+    )
     account = sign_in(app)
     clock.move(hours=2)
-    record = Sweep(app, tasks=examples_of(page)["TASKS"]).run(due_slots(app.store, clock()))
+    record = Sweep(app).run(due_slots(app.store, clock()))
     assert record is not None
     assert record.counts == {"fresh": 1}
     known = app.store.get(account.account_id)
     assert known is not None
     assert known.task_state["meetings_today"]["meetings"] >= 0
-
-
-def test_the_pages_task_can_stand_in_a_module_of_its_own(tmp_path: Path) -> None:
-    """The app loads when timer_worker/tasks.py imports it from there: no import is circular."""
-    shutil.copytree(ROOT / "timer_worker", tmp_path / "timer_worker")
-    page = (ROOT / "docs/tasks.md").read_text("utf-8")
-    block = re.search(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert block
-    (tmp_path / "timer_worker" / "meetings.py").write_text(block[1], "utf-8")
-    tasks = tmp_path / "timer_worker" / "tasks.py"
-    head, end, rest = tasks.read_text("utf-8").partition("\nimport hashlib\n")
-    assert end
-    whole = f"{head}\nfrom timer_worker.meetings import MEETINGS{end}{rest}\nTASKS = (*TASKS, MEETINGS)\n"
-    tasks.write_text(whole, "utf-8")
-    code = "import function_app; from timer_worker.tasks import TASKS; print(*(task.name for task in TASKS))"
-    places = f"sys.path[:0] = [{str(tmp_path)!r}, {str(ROOT)!r}]"
-    done = subprocess.run(
-        [sys.executable, "-c", f"import sys; {places}; {code}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    assert done.stdout.split() == ["profile_changes", "meetings_today"]

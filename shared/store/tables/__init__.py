@@ -7,6 +7,7 @@ hints          the table Slots
 due            the table Due: lists of those who are due
 slot_pass      one pass over them
 listing        lists and counts
+markers        the table Markers: effects that must not happen twice
 first_edition  rows with keys of the first edition
 service        the four tables, and the SDK's errors as ours
 wire/          the service's bodies, written and read here

@@ -19,10 +19,11 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import Any, TypeVar
 
-from shared.accounts import Account, Attempt, Failure, Lease, Outcome, Source, State
+from shared.accounts import Account, Attempt, Failure, Lease, Outcome, Source, State, TaskStatus
 from shared.errors import RowRefused, RowTooLarge
 from shared.store.checks import json_text
 from shared.store.protocol import SweepRecord
+from shared.store.tables import task_statuses
 
 MOST_CACHE_BYTES = 880 * 1024  # a row takes 1 MiB, and both JSON texts twice their bytes (a table's text is UTF-16)
 CHUNK_BYTES = 64 * 1024
@@ -60,8 +61,11 @@ PROPERTIES = (
     "NotifiedAt",
     "FailureClaims",
     "Recent",
+    "Tasks",
     "TaskState",
     "extra",
+    "TimeZone",
+    "EnrolmentId",
     "SessionGeneration",
     "LeaseOwner",
     "LeaseUntil",
@@ -115,8 +119,11 @@ def to_entity(account: Account) -> Entity:
         "TokenExpiresAt": account.token_expires_at,
         "Scopes": " ".join(account.scopes),
         "Recent": json.dumps([[each.at.isoformat(), each.outcome.value] for each in account.recent]),
+        "Tasks": json_text("Tasks", task_statuses.to_json(account.tasks)) if account.tasks else None,
         "TaskState": json_text("TaskState", account.task_state),
         "extra": json_text("extra", account.extra),
+        "TimeZone": account.time_zone or None,
+        "EnrolmentId": account.enrolment_id or None,
         "SessionGeneration": account.session_generation,
         "CacheVersion": account.cache_version,
         **_failure_properties(account.failure),
@@ -172,8 +179,11 @@ def from_entity(entity: Mapping[str, Any], etag: str) -> Account:
         scopes=tuple(_value(entity, "Scopes", "a text", _text, "").split()),
         failure=_failure(entity),
         recent=_value(entity, "Recent", "a list of turns", _attempts, ()),
+        tasks=_value(entity, "Tasks", "an object of statuses", _statuses, {}),
         task_state=_object(entity, "TaskState"),
         extra=_object(entity, "extra"),
+        time_zone=_value(entity, "TimeZone", "a text", _text, ""),
+        enrolment_id=_value(entity, "EnrolmentId", "a text", _text, ""),
         session_generation=_value(entity, "SessionGeneration", "a text", _text, ""),
         lease=Lease(lease_owner, _value(entity, "LeaseUntil", "a time", _time)) if lease_owner else None,
         cache_version=_value(entity, "CacheVersion", "a number", _number, 0),
@@ -328,6 +338,10 @@ def _object(row: Mapping[str, Any], name: str) -> dict[str, Any]:
     except RowRefused as error:
         raise OddValue(f"{name} is not a JSON object that can be written again") from error
     return value
+
+
+def _statuses(text: str) -> dict[str, TaskStatus]:
+    return task_statuses.from_json(json.loads(_text(text)))
 
 
 def _seconds(value: Any) -> float:
