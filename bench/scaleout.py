@@ -103,14 +103,16 @@ def _sweep_all(rig: Rig, app: Path, size: Size, hosts: int) -> Counts:
 
 
 def _make_due(rig: Rig) -> None:
-    """Makes everybody due, first the rows and then the hints: the hosts have the real clock, which can't be moved."""
+    """Makes everybody due, first the rows and then the slots, without the mark of their lists: the hosts have the real
+    clock, which can't be moved."""
     store, due_at = rig.services.store, rig.clock() - timedelta(minutes=1)
     for slot in all_slots():
         for page in list(store.due(slot, _FAR)):
             for result in store.touch_many([replace(account, due_at=due_at) for account in page]):
                 if not isinstance(result, Account):
                     raise result
-        store.lower_hint(slot, due_at)
+        row = next(each for each in store.slots() if each.name == slot)
+        store.write_slot(replace(row, next_due_at=due_at, index=None))
 
 
 def _wait_until_recorded(rig: Rig, count: int, since: datetime) -> None:

@@ -470,8 +470,8 @@ def test_a_sweep_that_was_paused_begins_no_turn_in_a_slot_that_is_another_s() ->
     ids=["its sweep", "its sweep and sign-in", "its sweep, later, and sign-in"],
 )
 def test_an_instance_of_the_first_edition_beside_loses_nobody(at: datetime, *, first_edition: bool) -> None:
-    """It replaces rows, and its claims last longer. It makes no lists: when it dies between a person's row and the slot's,
-    that person waits for the lists that are made anew each day."""
+    """It replaces rows, and its claims last longer. It makes no lists: when it dies between a person's row and the
+    slot's, that person waits for the lists that are made anew each day."""
 
     def scenario(world: World) -> list[Actor]:
         return [
