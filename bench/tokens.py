@@ -11,7 +11,7 @@ TENANT_ID = "11111111-2222-4333-8444-555555555555"
 CLIENT_ID = "66666666-7777-4888-8999-aaaaaaaaaaaa"
 SCOPE = "User.Read openid profile email"
 _HEADER: dict[str, object] = {"typ": "JWT", "alg": "RS256", "kid": "bench"}
-EXPIRES_IN = 200  # less than MSAL's five minutes: every turn renews it
+EXPIRES_IN = 1  # used up at once: every turn renews it
 
 
 def _noise(name: str, length: int) -> str:

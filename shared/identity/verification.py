@@ -190,7 +190,7 @@ class Verifier:
             fitting = [
                 (number, each)
                 for number, each in enumerate(self._parsed[1])
-                if _fits(each, algorithm) and (kid is None or str(each.get("kid")) == kid)
+                if _fits(each, algorithm) and (kid is None or ("kid" in each and str(each["kid"]) == kid))
             ]
             if not fitting or (kid is None and len(fitting) > 1):
                 return None

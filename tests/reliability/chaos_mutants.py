@@ -40,7 +40,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "hint-raised": Mutant(
         "timer_worker/sweep.py",
-        r"due_at = self\._app\.store\.earliest_due\(slot\.name, latest\) or latest",
+        r"due_at = min\(this_pass\.next_due\(\) or latest, latest\)",
         "due_at = latest",
     ),
     "hint-raised-at-the-last-moment": Mutant(

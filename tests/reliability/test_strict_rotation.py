@@ -180,7 +180,7 @@ def test_a_lease_that_ran_out_while_a_sweep_saved_is_told(
     assert swept(app, clock) == {"fresh": 1}
     assert line not in caplog.text
     clock.move(minutes=61)
-    app.wait = lambda seconds: clock.move(seconds=100 * seconds)
+    app.wait = lambda seconds: clock.move(seconds=200 * seconds)
     proxy.add(**BATCH, **BUSY, skip=1, times=ATTEMPTS_OF_THE_SDK)
     assert swept(app, clock) == {"fresh": 1}
     assert line in caplog.text

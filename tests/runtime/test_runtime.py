@@ -59,9 +59,7 @@ def make_due(storage: Services) -> Account:
 def make_this_due(account: Account, storage: Services, **changes: Any) -> Account:
     """Saves the account as if its person had left long ago, with these changes."""
     long_ago = storage.now() - timedelta(hours=2)
-    saved = storage.store.save(replace(account, due_at=long_ago, last_activity=long_ago, **changes))
-    storage.store.lower_hint(saved.slot, long_ago)
-    return saved
+    return storage.store.wake(replace(account, due_at=long_ago, last_activity=long_ago, **changes))
 
 
 def described(trigger: Mapping[str, object]) -> str:

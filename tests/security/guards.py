@@ -95,7 +95,7 @@ GUARDS = (
     Guard(
         "only listed tenants come in",
         "signin/sign_in.py",
-        (("if not app.settings.admits(signed_in.person.tenant_id):", "if not app.settings:"),),
+        (("if not app.settings.admits(person.tenant_id):", "if not app.settings:"),),
         "test_sign_in_flow.py::test_person_of_another_tenant_is_refused_and_nothing_is_stored",
     ),
     Guard(

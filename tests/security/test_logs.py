@@ -40,11 +40,11 @@ def found_in(said: str, secrets: set[str]) -> list[str]:
 
 
 def make_everybody_due(service: TableServiceClient) -> None:
-    """Sets every due time as if an hour had passed."""
-    for table, name in (("Accounts", "DueAt"), ("Slots", "NextDueAt")):
+    """Sets every due time as if an hour had passed, and takes the slots' marks away: everybody is listed anew."""
+    for table, name, mode in (("Accounts", "DueAt", UpdateMode.MERGE), ("Slots", "NextDueAt", UpdateMode.REPLACE)):
         client = service.get_table_client(table)
         for row in client.list_entities(select=["PartitionKey", "RowKey"]):
-            client.update_entity(dict(row) | {name: EPOCH}, mode=UpdateMode.MERGE)
+            client.update_entity(dict(row) | {name: EPOCH}, mode=mode)
 
 
 def test_no_flow_says_a_secret_in_this_process(
@@ -76,7 +76,7 @@ def test_no_flow_says_a_secret_on_stderr_of_a_process(
     said = "".join(host.said)
     assert "refused: 400" in said
     assert "sweep: " in said
-    assert "Traceback" in said or "ERROR" in said
+    assert "DEBUG" in said
     assert not found_in(said, known_secrets(environment, sample_tenant) | held)
 
 

@@ -799,7 +799,12 @@ def test_a_row_that_cannot_be_moved_hides_nobody(
     assert sorted(each.account_id for each in found) == sorted(each.account_id for each in good)
     assert "could not be moved" in caplog.text
     storage.clear()
-    saved(table_store.save_many([replace(each, due_at=NOW + timedelta(days=1)) for each in found]))
+    storage.add(**BATCH, body="/Accounts.*RowKey", **trouble)
+    this_pass = table_store.begin_pass(Slot("03", NOW))
+    for account in [each for page in this_pass.pages(NOW, odd_until=LATER) for each in page]:
+        this_pass.note(replace(account, due_at=NOW + timedelta(days=1)))
+    this_pass.complete()
+    assert this_pass.next_due() == LATER
     with pytest.raises(StoreUnavailable):
         table_store.get(SOLIDUS)
 

@@ -11,7 +11,7 @@ import pytest
 from shared.accounts import Account, slot_of
 from shared.services import Services
 from shared.store import AccountStore, MemoryAccountStore, Slot
-from shared.store.slots import CLAIM, FIRST_EDITION_CLAIM
+from shared.store.slots import CLAIM, FIRST_EDITION_CLAIM, Index
 from shared.sweep_queue import due_slots
 from tests.failing_store import failing_store
 from tests.recording_store import record_calls
@@ -241,6 +241,25 @@ def test_a_row_that_the_first_edition_lowered_is_still_ours(app: Services, clock
     claim._renew()
     assert claim.is_held()
     assert (row(app).claim_owner, row(app).next_due_at) == (known.claim_owner, now)
+    claim.finish(now, Index(7, now))
+    assert (row(app).claim_owner, row(app).index) == ("", None), "it may have saved somebody who is in no list"
+
+
+def test_a_mark_is_written_when_the_slot_is_given_back(app: Services, clock: Clock) -> None:
+    """Also when somebody lowered the hint meanwhile: a wake of ours has its own list."""
+    index = Index(7, clock())
+    claimed(app).finish(clock(), index)
+    assert row(app).index == index
+    claim = claimed(app)
+    assert row(app).index == index
+    app.store.lower_hint("00", clock())
+    claim.finish(clock(), replace(index, rows=8))
+    assert row(app).index == replace(index, rows=8)
+    claim = claimed(app)
+    known = row(app)
+    app.store.write_slot(Slot("00", clock(), known.etag, claimed_until=known.claimed_until))
+    claim.finish(clock(), index)
+    assert (row(app).claim_owner, row(app).index) == ("", None), "the first edition replaced the row"
 
 
 def test_a_row_that_the_first_edition_claimed_is_lost(app: Services, clock: Clock) -> None:

@@ -18,7 +18,7 @@ from azure.data.tables import UpdateMode
 from shared.errors import Conflict, StoreUnavailable
 from shared.store.tables import wire
 from shared.store.tables.rows import MAKES_NO_SENSE
-from shared.store.tables.service import Tables, equals, may_be_committed
+from shared.store.tables.service import Tables, equals, may_be_committed, quoted
 
 MOST_KEYS = 400
 _MOST_CHARACTERS = 30 * 1024  # a table's text is UTF-16 and has 64 KiB
@@ -26,7 +26,11 @@ _LISTS_PER_PAGE = 50
 _MOST_OPERATIONS = 100
 _MOST_BATCH_BYTES = 4 * 1024 * 1024 - 64 * 1024
 _BEHIND_EVERY_TIME = ":"
+_MOST_TRIES = 6
 _READ, _WRITE = "read due lists", "write due lists"
+
+Operation = tuple[str, wire.Part]
+"""Of a transaction, with the name of the list that it deletes, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,43 +84,51 @@ def replace(tables: Tables, slot: str, due: Mapping[str, datetime], old: Collect
     operations: list[wire.Operation] = [("upsert", each, {"mode": UpdateMode.REPLACE}) for each in _lists(slot, due)]
     operations += [("delete", {"PartitionKey": slot, "RowKey": name}, {}) for name in old]
     for batch in _batches(tables, operations):
+        _write(tables, slot, batch)
+
+
+def _write(tables: Tables, slot: str, batch: list[Operation]) -> None:
+    """Sends a transaction, again when its answer was lost, and without lists that are gone: an earlier try deleted
+    them, or another sweep."""
+    error: Conflict | StoreUnavailable = StoreUnavailable(_WRITE, 412, "the lists kept changing")
+    for _ in range(_MOST_TRIES):
         try:
-            _submit(tables, [part for _, part in batch])
-            continue
-        except Conflict:  # a list is gone: an earlier try deleted it, or another sweep
-            pass
-        except StoreUnavailable as error:
-            if not may_be_committed(error):
+            tables.call(_WRITE, lambda: wire.submit(tables.due, [part for _, part in batch]))  # noqa: B023 - at once
+        except Conflict:
+            there = _names(tables, slot, [name for name, _ in batch if name])
+            batch = [(name, part) for name, part in batch if not name or name in there]
+        except StoreUnavailable as outage:
+            if not may_be_committed(outage):
                 raise
-        kept = [part for kind, part in batch if kind == "upsert"]
-        if kept:
-            _submit(tables, kept)
-        for kind, part in batch:
-            if kind == "delete":
-                _delete(tables, part)
+            error = outage
+        else:
+            return
+        if not batch:
+            return
+    raise error
 
 
-def _submit(tables: Tables, parts: Sequence[wire.Part]) -> None:
-    tables.call(_WRITE, lambda: wire.submit(tables.due, parts))
+def _names(tables: Tables, slot: str, names: Sequence[str]) -> set[str]:
+    """Which of these lists there are."""
+    query = f"{equals('PartitionKey', slot)} and RowKey ge {quoted(min(names))} and RowKey le {quoted(max(names))}"
+
+    def read() -> set[str]:
+        pages = wire.pages(tables.due, query, lambda row: str(row["RowKey"]), top=_LISTS_PER_PAGE, select="RowKey")
+        return {name for page in pages for name in page}
+
+    return tables.call(_READ, read, key=slot)
 
 
-def _delete(tables: Tables, part: wire.Part) -> None:
-    try:
-        _submit(tables, [part])
-    except Conflict:
-        return
-
-
-def _batches(tables: Tables, operations: Sequence[wire.Operation]) -> Iterator[list[tuple[str, wire.Part]]]:
-    """As many operations and bytes as a transaction takes, in order; with their kinds."""
-    batch: list[tuple[str, wire.Part]] = []
+def _batches(tables: Tables, operations: Sequence[wire.Operation]) -> Iterator[list[Operation]]:
+    """As many operations and bytes as a transaction takes, in order."""
+    batch: list[Operation] = []
     size = 0
     for operation in operations:
         part = wire.encode(tables.due, operation)
         if batch and (len(batch) == _MOST_OPERATIONS or size + len(part) > _MOST_BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append((operation[0], part))
+        batch.append((operation[1]["RowKey"] if operation[0] == "delete" else "", part))
         size += len(part)
     if batch:
         yield batch
