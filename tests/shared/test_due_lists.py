@@ -81,10 +81,8 @@ def test_a_pass_leaves_one_list_for_those_who_are_due_together(
     for each in crowd[:20]:
         due.add(table_store._tables, "03", row_key(each.account_id), NOW - MINUTE)
     assert sweep(table_store, index=None) == ids(crowd)
-    assert [(len(row["Keys"].split("\n")), row["RowKey"][:14]) for row in lists(tables)] == [
-        (400, "20260301130000"),
-        (5, "20260301130000"),
-    ]
+    made = [(len(row["Keys"].split("\n")), row["RowKey"][:14]) for row in lists(tables)]
+    assert sorted(made) == [(5, "20260301130000"), (400, "20260301130000")]
     assert listed(tables) == ids(crowd)
 
 
