@@ -54,7 +54,7 @@ def test_a_sweep_asks_once_for_everybody_and_shares_its_storage_calls(bench: Wor
     found = by_key(sweep.run(size, bench))
     assert found["sweep.token_calls"] == found["sweep.graph_calls_task"] == size.people
     assert found["sweep.double_redemptions"] == 0
-    # Two calls for the tick. Each slot costs its claim, lists, a page, transactions, new lists, the next time, the hint.
+    # Two calls for the tick. Each slot: its claim, lists, a page, transactions, new lists, the next time, the hint.
     assert found["sweep.storage_calls"] <= 2 + 16 * (4 + 4) + size.people / 4
 
 
