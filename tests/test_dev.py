@@ -80,7 +80,7 @@ def test_unknown_command_is_one_line_and_exit_code_2() -> None:
     """After a typo, the line lists the commands."""
     done = run_dev(["tset"])
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "dev.py: no command 'tset'; there are run, demo, test, bench, check, keys, guards\n"
+    assert done.stderr == "dev.py: no command 'tset'; there are run, demo, test, bench, check, keys, task, guards\n"
 
 
 def test_help_names_every_command() -> None:

@@ -143,7 +143,6 @@ def test_no_lease_is_held_while_a_task_runs_and_a_challenge_is_met_all_the_same(
 def test_tasks_that_are_left_behind_redeem_nothing(app: Services, sample_tenant: SampleTenant, clock: Clock) -> None:
     """The sweep went on without them, and the person comes by. The tasks after the late one do not begin."""
     (ben,) = enrol(app, sample_tenant, ("ben",))
-    sample_tenant.change_settings(access_token_lifetime=200)
     sample_tenant.add_fault("graph", "challenge", times=1)
     clock.move(minutes=6)
     go_on = threading.Event()
@@ -156,7 +155,6 @@ def test_tasks_that_are_left_behind_redeem_nothing(app: Services, sample_tenant:
     assert record
     assert record.counts == {"task_failed": 1}
     assert app.access.acquire_token(known(app, ben))
-    sample_tenant.change_settings(access_token_lifetime=50)
     go_on.set()
     wait_until(lambda: not app.task_threads.hanging("late"), "the late task came back")
     app.unsaved_tokens.close()
