@@ -48,8 +48,8 @@ def test_a_sweep_asks_once_for_everybody_and_shares_its_storage_calls(progress: 
     found = by_key(sweep.run(size, progress))
     assert found["sweep.token_calls"] == found["sweep.graph_calls_task"] == size.people
     assert found["sweep.double_redemptions"] == 0
-    # Two calls for the tick. Each slot costs its claim, the making of lists, two reads and a write of them, one page, its
-    # transactions and the hint.
+    # Two calls for the tick. Each slot costs its claim, the making of lists, two reads and a write of them, one page,
+    # its transactions and the hint.
     assert found["sweep.storage_calls"] <= 2 + 16 * (4 + 4) + size.people / 4
 
 
