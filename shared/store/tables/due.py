@@ -141,7 +141,7 @@ def _lists(slot: str, due: Mapping[str, datetime]) -> Iterator[dict[str, Any]]:
     size = 0
     first: datetime | None = None
     for key, time in sorted(due.items(), key=lambda each: each[1]):
-        if not key.isprintable() and not _is_utf_8(key):
+        if not _is_utf_8(key):
             continue  # nothing can address this row
         full = len(keys) == MOST_KEYS or size + len(key) >= _MOST_CHARACTERS
         if first and (full or _minute(time) != _minute(first)):
