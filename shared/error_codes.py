@@ -278,6 +278,7 @@ _OURS: Mapping[str, EntraError] = {
         affects="person",
     ),
     "unparsable": _fault("The answer can't be read.", "Try again in a moment."),
+    "other_person": _fault("The identity provider answered for somebody else.", "Try again in a moment."),
     # What is stored can't be opened.
     "forged": _unreadable("What is stored was changed, or was moved here from another row.", "Restore the row."),
     "malformed": _unreadable("What is stored is damaged.", "Restore the row, or let the person sign in again."),

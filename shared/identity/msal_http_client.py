@@ -155,6 +155,8 @@ class MsalHttpClient:
             return HttpAnswer(answer.status_code, answer.headers, json.dumps(_error_answer(body)).encode())
         if answer.status_code != 200 or not _is_token_answer(body):
             raise Unavailable("unparsable")
+        if refreshing and _names_another(body.get("id_token"), self._id_token):
+            raise Unavailable("other_person")
         if request.authentication:
             self._authentication.note_success(request.authentication)
         whole = {name: value for name, value in body.items() if value != ""}  # MSAL decodes even an empty id_token
@@ -220,6 +222,25 @@ def _is_number(value: object) -> bool:
     if isinstance(value, str):
         return value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MOST_DIGITS
+
+
+def _names_another(new: str | None, stored: str) -> bool:
+    """Is the new id token about somebody else than the stored one (OpenID Connect Core 1.0, 12.2)? Subjects of two
+    issuers say nothing about each other: a guest has one in each tenant."""
+    if not new or not stored:
+        return False
+    ours, theirs = _claims(stored), _claims(new)
+    return ours.get("iss") == theirs.get("iss") and ours.get("sub") != theirs.get("sub")
+
+
+def _claims(token: str) -> Mapping[str, Any]:
+    """The claims of a token, unverified; none when it can't be read."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
 
 
 def _holds_json(parts: list[str]) -> bool:

@@ -256,3 +256,32 @@ def test_a_way_that_is_set_is_the_only_one(make_services: MakeServices, sample_t
     app = make_services(**plain, CLIENT_AUTHENTICATION="client_secret_post", http=client)
     sign_in(app)
     assert client.ways == ["post"]
+
+
+class ForgetfulClient(HttpClient):
+    """The app's HTTP client behind something that gives everybody the first token answer that it saw: a cache, or a
+    connection whose answers are one late."""
+
+    _first: HttpAnswer | None = None
+
+    def request(self, method: str, url: str, **options: Any) -> HttpAnswer:
+        """See HttpClient."""
+        answer = super().request(method, url, **options)
+        if method == "POST":
+            self._first = answer = self._first or answer
+        return answer
+
+
+@pytest.mark.parametrize("plain", [False, True], ids=["Entra", "plain OpenID"])
+def test_nobody_gets_the_tokens_of_somebody_else(
+    make_services: MakeServices, sample_tenant: SampleTenant, plain: bool
+) -> None:
+    """Ada's answer comes to Ben: no token of hers is used or stored for him, and he is tried again later."""
+    authority = {"AUTHORITY": "", "OIDC_AUTHORITY": sample_tenant.oidc_authority} if plain else {}
+    app = make_services(http=ForgetfulClient(ca_bundle=str(sample_tenant.ca_bundle)), **authority)
+    people = make_services(**authority)
+    ada, ben = sign_in(people), sign_in(people, "ben@contoso.example")
+    assert acquire(app, ada).verdict.outcome is Outcome.FRESH
+    result = acquire(app, ben)
+    assert (result.verdict.outcome, result.verdict.code) == (Outcome.UNAVAILABLE, "other_person")
+    assert (result.access_token, result.sealed_cache) == ("", None)
