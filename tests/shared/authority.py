@@ -4,6 +4,8 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -117,3 +119,16 @@ class Monotonic:
     def __call__(self) -> float:
         """Seconds."""
         return self.seconds
+
+
+@contextmanager
+def serving() -> Iterator[Authority]:
+    """An authority with one key, `k1`, that answers until it is left."""
+    with Authority() as server:
+        server.add_key("k1")
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.release_all()
+        server.shutdown()
+        thread.join()

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 
 from localdev.tenant import SampleTenant
+from shared.clients.answers import HttpAnswer
 from shared.clients.graph import Graph
 from shared.clients.http import HttpClient
 from shared.errors import DeltaExpired, GraphError
 from tests.localdev.graph_client import GraphClient
 from tests.running_app import Clock
+from tests.shared.scripted_server import answering
 
 BEN = "ben@contoso.example"
 PERMISSIONS = ("Mail.Read", "Mail.Send", "Calendars.ReadWrite", "Tasks.ReadWrite", "User.Read")
@@ -182,3 +184,42 @@ def test_once_needs_a_task(graph: Graph, sample_tenant: SampleTenant) -> None:
     with pytest.raises(ValueError, match="once"):
         graph.post("/me/sendMail", mail(), once="mail")
     assert sent(sample_tenant) == []
+
+
+class RecordingClient(HttpClient):
+    """Remembers who was sent a token."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.with_token: dict[str, bool] = {}
+
+    def request(self, method: str, url: str, **options: Any) -> HttpAnswer:
+        """See HttpClient."""
+        self.with_token[url] = "Authorization" in (options.get("headers") or {})
+        return super().request(method, url, **options)
+
+
+def redirecting(target: str) -> bytes:
+    """Graph's answer to a download."""
+    return f"HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+def test_a_download_follows_its_redirect_without_the_token(sample_tenant: SampleTenant) -> None:
+    """The address is good for anybody; the token is for Graph alone."""
+    target = f"{sample_tenant.authority}/v2.0/.well-known/openid-configuration"
+    http = RecordingClient(ca_bundle=str(sample_tenant.ca_bundle))
+    with answering(redirecting(target)) as (url, _):
+        content = Graph(http, url.rstrip("/"), "token").download("/me/drive/items/{id}/content", id="a b")
+    assert b"token_endpoint" in content
+    assert http.with_token == {f"{url}v1.0/me/drive/items/a%20b/content": True, target: False}
+    http.close()
+
+
+@pytest.mark.parametrize("target", ["http://127.0.0.1:1/x", "file:///etc/hostname", "//elsewhere.invalid/x", ""])
+def test_a_download_is_redirected_to_https_alone(target: str) -> None:
+    """Anything else is an error, and is not asked."""
+    http = RecordingClient()
+    with answering(redirecting(target)) as (url, _), pytest.raises(GraphError, match="redirect"):
+        Graph(http, url.rstrip("/"), "token").download("/me/photo/$value")
+    assert len(http.with_token) == 1
+    http.close()

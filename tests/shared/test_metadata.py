@@ -1,7 +1,6 @@
 """Documents of an authority that is slow or down: one fetch at a time, failures are remembered, nobody queues."""
 
 import contextlib
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -13,7 +12,7 @@ from shared.clients.answers import HttpAnswer, Throttled, Unavailable
 from shared.clients.http import HttpClient
 from shared.errors import TryLater
 from shared.identity.metadata import AuthorityRefused, Metadata, NotPublished
-from tests.shared.authority import Authority, Monotonic
+from tests.shared.authority import Authority, Monotonic, serving
 from tests.support import MakeServices
 
 DAY = 24 * 3600.0
@@ -43,14 +42,8 @@ def clock() -> Monotonic:
 @pytest.fixture
 def authority() -> Iterator[Authority]:
     """An authority with one key."""
-    with Authority() as server:
-        server.add_key("k1")
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving() as server:
         yield server
-        server.release_all()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The authority's signing keys: fetched once, and again when an unknown key appears, but at most once per minute."""
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +11,7 @@ from shared.clients.answers import Unavailable, json_object
 from shared.clients.http import HttpClient
 from shared.identity.metadata import Metadata
 from shared.identity.verification import TokenRefused, Verifier
-from tests.shared.authority import Authority, Monotonic
+from tests.shared.authority import Authority, Monotonic, serving
 
 AUDIENCE = ["api"]
 
@@ -20,14 +19,8 @@ AUDIENCE = ["api"]
 @pytest.fixture
 def authority() -> Iterator[Authority]:
     """An authority with one key, `k1`."""
-    with Authority() as server:
-        server.add_key("k1")
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with serving() as server:
         yield server
-        server.release_all()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
