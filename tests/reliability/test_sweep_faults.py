@@ -220,7 +220,7 @@ def test_a_second_person_with_the_same_error_stops_the_sweep(
     """Two people before any good answer may be everybody. People who got the error before are no second person."""
     app = make_services(clock=clock, SWEEP_CONCURRENCY="1")
     people = enrol(app, sample_tenant, PEOPLE)
-    clock.move(minutes=6)
+    clock.move(minutes=6 + (4 - clock().minute - 6) % 60)  # the slots have their turns by the hour
     odd = first_in_order(app)[:3]
     scope_is_refused_for(sample_tenant, *odd)
     record = sweep(app)
@@ -288,7 +288,7 @@ def test_failures_in_a_row_pause_the_sweep_and_it_resumes_by_itself(
 ) -> None:
     """After five failures nobody asks for a while. Then the sixth person is asked for, and the sweep continues."""
     enrol(app, sample_tenant, PEOPLE)
-    clock.move(minutes=6)
+    clock.move(minutes=6 + (4 - clock().minute - 6) % 60)  # the slots have their turns by the hour
     sample_tenant.add_fault("token", "status", status=503, times=5)
     waits: list[float] = []
 
